@@ -57,6 +57,8 @@ export interface SessionHandle {
   readonly signal: AbortSignal;
   /** Grows whenever an earlier answer may no longer hold (new bundle, new data). */
   readonly epoch: number;
+  /** `data.config` as active now: the labels facts are built with. Read again when `epoch` grew. */
+  readonly config: JsonObject;
   /** Judges one operation. Never throws: a fault is a refusal. Synchronous when it can be. */
   authorize<Plan>(draft: CommandDraft<Plan>): Authorization<Plan> | Promise<Authorization<Plan>>;
   /** Adds a frame to the session's recording: what the client saw, after masking. Copies what it keeps. */
@@ -155,6 +157,8 @@ export interface RecorderPort {
 /** The recording of one session. Bounded; never blocks the event loop on the disk. */
 export interface SessionRecorder {
   frame(frame: RecordFrame): void;
+  /** True once the disk failed: nothing more may be forwarded in this session. */
+  readonly failed: boolean;
   readonly drained: Promise<void> | undefined;
   close(outcome: JsonObject): Promise<void>;
 }
