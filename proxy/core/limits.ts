@@ -3,14 +3,25 @@
  * (`limits:`); these are their defaults. A buffer, queue, wait, retry or cache without a name here is a defect.
  */
 export const limits = {
+  // configuration
+  configBytesMax: 1024 * 1024,
+
   // connections
   connectionsMax: 1_000,
+  /** Connections of one client address, those still logging in included. */
+  connectionsPerAddressMax: 200,
+  /** How long a listener that failed to accept counts as failed. */
+  listenerFailureMs: 10_000,
+  /** Between two log lines about the same thing at a listener, however often it happens. */
+  listenerLogIntervalMs: 10_000,
   /** From accept to an opened session. */
   loginTimeoutMs: 15_000,
   /** How long a session may go on after its identity expired, to end in the protocol's words. */
   expiryGraceMs: 5_000,
   /** How long a drain waits for sessions to end by themselves. */
   drainTimeoutMs: 10_000,
+  /** How long a stopping gateway waits for its services (trail, recordings, adapters) to finish. */
+  closeTimeoutMs: 10_000,
   /** Subjects in quarantine at once; past it everybody is refused until one ends. */
   quarantinesMax: 10_000,
 
@@ -69,8 +80,58 @@ export const limits = {
 
   // audit and recordings
   auditEventBytesMax: 64 * 1024,
+  /** Appended events that nothing waits for, until they are written. Reaching it writes them at once. */
+  auditPendingEventsMax: 4_096,
+  auditPendingBytesMax: 1024 * 1024,
+  /** How long an appended event waits to be written, and a written one for its `fdatasync`. */
+  auditTickMs: 50,
+  /** How often the file is compared with what was written to it (moved, truncated, made executable). */
+  auditCheckIntervalMs: 1_000,
+  /** Waits between two attempts to write an unwritable trail, doubling from one to the other. */
+  auditRetryMsMin: 50,
+  auditRetryMsMax: 5_000,
+  /** The longest line a reader of the trail accepts. */
+  auditLineBytesMax: 1024 * 1024,
+  /** The shortest key that may seal a trail. */
+  auditKeyBytesMin: 32,
+  /** A secret behind a reference. */
+  secretBytesMax: 64 * 1024,
   recordFrameBytesMax: 64 * 1024,
   recordBytesPerOperationMax: 256 * 1024,
+  /** Frames are written to a recording in segments of about this size. */
+  recordSegmentBytes: 32 * 1024,
+  /** How long a frame waits for its segment to fill. */
+  recordFlushMs: 1_000,
+  /** Unwritten bytes of one session past which its adapter is asked to pause. */
+  recordBufferBytesMax: 256 * 1024,
+  /** Unwritten bytes of one session past which its recording fails: the adapter did not pause. */
+  recordBufferBytesHardMax: 2 * 1024 * 1024,
+  /** Unwritten bytes of all sessions past which every adapter is asked to pause. */
+  recordBufferBytesTotalMax: 64 * 1024 * 1024,
+  /** Empty segment buffers kept for reuse. */
+  recordSpareSegmentsMax: 64,
+  /** How long a failed directory is left alone before a new session tries it again. */
+  recordRetryMs: 1_000,
+  /** The longest header or segment a reader of recordings accepts. */
+  recordSegmentBytesMax: 16 * 1024 * 1024,
+
+  // masks
+  /** Code units of an author's `redact_pattern`. */
+  maskPatternLengthMax: 512,
+  /** States of its automaton once repetitions are written out: matching costs at most this many steps a character. */
+  maskPatternStatesMax: 2_000,
+  /** Compiled patterns kept by their text. */
+  maskPatternsCachedMax: 256,
+  /** Code units of a replacement text. */
+  maskTextLengthMax: 256,
+  /** Characters `keep_first` and `keep_last` may show. */
+  maskKeepCountMax: 64,
+  /** A value past this is hidden whole instead of being read by a mask. */
+  maskedValueBytesMax: 1024 * 1024,
+  /** One row that has a masked column; it must be held whole. */
+  maskedRowBytesMax: 64 * 1024 * 1024,
+  /** Columns of a result set (PostgreSQL's own bound). */
+  resultColumnsMax: 1_664,
 } as const;
 
 /** The bounds, as `limits:` in the configuration may narrow or widen them. */

@@ -1,0 +1,180 @@
+/**
+ * Configuration: one YAML file, parsed once into a frozen {@link Config}. An unknown key, a missing one or
+ * a secret in clear is an error that names the key and the line. `README.md` in `config/` lists the keys.
+ */
+import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { ConfigDocument, ConfigError, type KeyPath } from './config/document.ts';
+import { type RawLogin, type RawUpstream, snakeCase } from './config/schema.ts';
+import type { Address, Config, LoginConfig, PostgresUpstreamConfig, SecretReference } from './config/types.ts';
+import { type Limits, limits } from './core/limits.ts';
+
+export { ConfigError, type Problem } from './config/document.ts';
+export type * from './config/types.ts';
+
+/** Reads and parses a configuration file. @throws ConfigError with everything that is wrong with it. */
+export async function loadConfig(file: string): Promise<Config> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    const why = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
+    throw new ConfigError(file, [{ path: '', line: 1, column: 1, message: `cannot be read (${why})` }]);
+  }
+  return parseConfig(file, text);
+}
+
+/**
+ * Parses the text of a configuration. Relative paths, those in `file:` references included, start at the
+ * directory of `file`.
+ * @throws ConfigError with everything that is wrong with it.
+ */
+export function parseConfig(file: string, text: string): Config {
+  const document = new ConfigDocument(file, text);
+  const raw = document.value;
+  const directory = dirname(resolve(file));
+  const path = (relative: string) => resolve(directory, relative);
+  const secret = (reference: string): SecretReference =>
+    reference.startsWith('file:') ? `file:${path(reference.slice('file:'.length))}` : reference;
+  const address = (written: string, at: KeyPath) => parseAddress(document, written, at);
+
+  const upstreams = new Map<string, PostgresUpstreamConfig>();
+  raw.upstreams.forEach((upstream, index) => {
+    const at: KeyPath = ['upstreams', index];
+    if (upstreams.has(upstream.name)) document.add([...at, 'name'], 'is the name of another upstream');
+    upstreams.set(upstream.name, postgresUpstream(document, upstream, at, { path, secret, address }));
+  });
+
+  const listeners = raw.listeners.map((listener, index) => {
+    const at: KeyPath = ['listeners', index];
+    const named = listener.upstreams.flatMap((name, position) => {
+      const upstream = upstreams.get(name);
+      if (upstream === undefined) document.add([...at, 'upstreams', position], `there is no upstream called ${name}`);
+      if (listener.upstreams.indexOf(name) !== position)
+        document.add([...at, 'upstreams', position], 'is listed twice');
+      return upstream === undefined ? [] : [upstream];
+    });
+    return {
+      protocol: listener.protocol,
+      listen: address(listener.listen, [...at, 'listen']),
+      tls: { certificate: path(listener.tls.certificate), key: secret(listener.tls.key) },
+      upstreams: named,
+    };
+  });
+
+  const issuers = raw.identity.issuers.map((issuer, index) => {
+    const allowInsecureHttp = issuer.allow_insecure_http ?? false;
+    if (issuer.issuer.startsWith('http:') && !allowInsecureHttp) {
+      document.add(['identity', 'issuers', index, 'issuer'], 'must be https (or say allow_insecure_http, for tests)');
+    }
+    return {
+      issuer: issuer.issuer,
+      audience: issuer.audience,
+      algorithms: issuer.algorithms,
+      authorizedParties: issuer.authorized_parties,
+      clockSkewSeconds: issuer.clock_skew_seconds ?? 5,
+      groupsClaim: issuer.groups_claim ?? 'groups',
+      ca: issuer.ca === undefined ? undefined : path(issuer.ca),
+      allowInsecureHttp,
+    };
+  });
+
+  const { verification } = raw.policy;
+  const config: Config = {
+    file: resolve(file),
+    identity: { issuers },
+    policy: {
+      bundle: path(raw.policy.bundle),
+      data: path(raw.policy.data),
+      verification: verification && {
+        keyId: verification.key_id,
+        algorithm: verification.algorithm,
+        key: secret(verification.key),
+        scope: verification.scope,
+      },
+      watch: raw.policy.watch ?? true,
+    },
+    audit: {
+      file: path(raw.audit.file),
+      key: secret(raw.audit.key),
+      rotateBytes: raw.audit.rotate_bytes ?? 256 * 1024 * 1024,
+      keep: raw.audit.keep ?? 1_000,
+      sync: raw.audit.sync ?? 'group',
+    },
+    record: { directory: path(raw.record.directory) },
+    privacy: { key: secret(raw.privacy.key) },
+    admin: { listen: address(raw.admin?.listen ?? '127.0.0.1:9464', ['admin', 'listen']) },
+    history: { windowSeconds: raw.history?.window_seconds ?? limits.historyWindowSeconds },
+    listeners,
+    limits: mergeLimits(raw.limits ?? {}),
+  };
+  document.throwIfWrong();
+  return freeze(config);
+}
+
+/** How relative things of the file are read. */
+interface Readers {
+  path(relative: string): string;
+  secret(reference: string): SecretReference;
+  address(written: string, at: KeyPath): Address;
+}
+
+function postgresUpstream(
+  document: ConfigDocument,
+  upstream: RawUpstream,
+  at: KeyPath,
+  read: Readers,
+): PostgresUpstreamConfig {
+  const { mode, ca, server_name: serverName } = upstream.tls;
+  if (mode === 'disable' && (ca !== undefined || serverName !== undefined)) {
+    document.add([...at, 'tls', 'mode'], 'is disable, so ca and server_name mean nothing');
+  }
+  const logins = Object.entries(upstream.logins).map(
+    ([name, login]) => [name, parseLogin(document, login, [...at, 'logins', name], read)] as const,
+  );
+  return {
+    protocol: upstream.protocol,
+    name: upstream.name,
+    address: read.address(upstream.address, [...at, 'address']),
+    tls: mode === 'disable' ? { mode } : { mode, ca: ca === undefined ? undefined : read.path(ca), serverName },
+    databases: upstream.databases,
+    searchPath: upstream.search_path ?? ['public'],
+    logins: new Map(logins),
+  };
+}
+
+/** Exactly one way to prove who the gateway is: a password, or a certificate with its key. */
+function parseLogin(document: ConfigDocument, login: RawLogin, at: KeyPath, read: Readers): LoginConfig {
+  const { user, password, certificate, key } = login;
+  if (password !== undefined && certificate === undefined && key === undefined) {
+    return { user, password: read.secret(password) };
+  }
+  if (password === undefined && certificate !== undefined && key !== undefined) {
+    return { user, certificate: read.path(certificate), key: read.secret(key) };
+  }
+  document.add(at, 'needs either password, or certificate and key');
+  return { user, password: '' };
+}
+
+function parseAddress(document: ConfigDocument, written: string, at: KeyPath): Address {
+  const colon = written.lastIndexOf(':');
+  const port = Number(written.slice(colon + 1));
+  if (port > 65_535) document.add(at, 'has a port past 65535');
+  return { host: written.slice(0, colon).replace(/^\[(.*)\]$/, '$1'), port };
+}
+
+function mergeLimits(overrides: Readonly<Record<string, number>>): Limits {
+  const merged: { -readonly [Name in keyof Limits]: number } = { ...limits };
+  for (const name of limitNames) merged[name] = overrides[snakeCase(name)] ?? merged[name];
+  return merged;
+}
+
+const limitNames = Object.keys(limits).filter((name): name is keyof Limits => name in limits);
+
+function freeze<T>(value: T): T {
+  if (value !== null && typeof value === 'object' && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const part of value instanceof Map ? value.values() : Object.values(value)) freeze(part);
+  }
+  return value;
+}

@@ -1,0 +1,169 @@
+import { limits } from '../core/limits.ts';
+
+/**
+ * The shape of the configuration file as JSON Schema. Every object refuses unknown keys; what one key
+ * says about another (an upstream that a listener names) is checked in `../config.ts`.
+ */
+
+const text = { type: 'string', minLength: 1, maxLength: 4096 } as const;
+const name = { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$' } as const;
+const path = text;
+/** `env:NAME` or `file:PATH`; anything else is taken for a secret in clear, and is never printed. */
+const secret = { type: 'string', pattern: '^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$', maxLength: 4096 } as const;
+const address = { type: 'string', pattern: '^(\\[[0-9A-Fa-f:.]+\\]|[^:\\s\\[\\]]+):[0-9]{1,5}$' } as const;
+const texts = { type: 'array', items: text, minItems: 1, maxItems: 1000 } as const;
+
+function object(required: Record<string, unknown>, optional: Record<string, unknown> = {}) {
+  return {
+    type: 'object',
+    properties: { ...required, ...optional },
+    required: Object.keys(required),
+    additionalProperties: false,
+  };
+}
+
+const issuer = object(
+  { issuer: { ...text, pattern: '^https?://' }, audience: text },
+  {
+    algorithms: {
+      ...texts,
+      items: { enum: ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'] },
+    },
+    authorized_parties: texts,
+    clock_skew_seconds: { type: 'integer', minimum: 0, maximum: limits.clockSkewSecondsMax },
+    groups_claim: text,
+    ca: path,
+    allow_insecure_http: { type: 'boolean' },
+  },
+);
+
+const policy = object(
+  { bundle: path, data: path },
+  {
+    verification: object({ key_id: text, algorithm: text, key: secret }, { scope: text }),
+    watch: { type: 'boolean' },
+  },
+);
+
+const audit = object(
+  { file: path, key: secret },
+  {
+    rotate_bytes: { type: 'integer', minimum: 1024 * 1024 },
+    keep: { type: 'integer', minimum: 1, maximum: 100_000 },
+    sync: { enum: ['group', 'always'] },
+  },
+);
+
+const listener = object({
+  protocol: { enum: ['postgres'] },
+  listen: address,
+  tls: object({ certificate: path, key: secret }),
+  upstreams: { type: 'array', items: name, minItems: 1, maxItems: 1000 },
+});
+
+const upstream = object(
+  {
+    name,
+    protocol: { enum: ['postgres'] },
+    address,
+    tls: object({ mode: { enum: ['verify-full', 'disable'] } }, { ca: path, server_name: text }),
+    logins: {
+      type: 'object',
+      minProperties: 1,
+      maxProperties: 1000,
+      additionalProperties: object({ user: text }, { password: secret, certificate: path, key: secret }),
+    },
+  },
+  { databases: texts, search_path: { ...texts, items: { type: 'string', minLength: 1, maxLength: 63 } } },
+);
+
+/** `loginTimeoutMs` in the code is `login_timeout_ms` in the file. */
+export function snakeCase(camelCase: string): string {
+  return camelCase.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+const limit = { type: 'integer', minimum: 1, maximum: Number.MAX_SAFE_INTEGER };
+
+/** The schema of the whole file. */
+export const configSchema = object(
+  {
+    identity: object({ issuers: { type: 'array', items: issuer, minItems: 1, maxItems: 100 } }),
+    policy,
+    audit,
+    record: object({ directory: path }),
+    privacy: object({ key: secret }),
+    listeners: { type: 'array', items: listener, minItems: 1, maxItems: 100 },
+    upstreams: { type: 'array', items: upstream, minItems: 1, maxItems: 1000 },
+  },
+  {
+    admin: object({ listen: address }),
+    history: object({ window_seconds: { type: 'integer', minimum: 1, maximum: limits.historyWindowSecondsMax } }),
+    limits: object({}, Object.fromEntries(Object.keys(limits).map((bound) => [snakeCase(bound), limit]))),
+  },
+);
+
+/** The file after the schema: what {@link configSchema} lets through, in the file's own names. */
+export interface RawConfig {
+  readonly identity: { readonly issuers: readonly RawIssuer[] };
+  readonly policy: {
+    readonly bundle: string;
+    readonly data: string;
+    readonly verification?: {
+      readonly key_id: string;
+      readonly algorithm: string;
+      readonly key: string;
+      readonly scope?: string;
+    };
+    readonly watch?: boolean;
+  };
+  readonly audit: {
+    readonly file: string;
+    readonly key: string;
+    readonly rotate_bytes?: number;
+    readonly keep?: number;
+    readonly sync?: 'group' | 'always';
+  };
+  readonly record: { readonly directory: string };
+  readonly privacy: { readonly key: string };
+  readonly listeners: readonly {
+    readonly protocol: 'postgres';
+    readonly listen: string;
+    readonly tls: { readonly certificate: string; readonly key: string };
+    readonly upstreams: readonly string[];
+  }[];
+  readonly upstreams: readonly RawUpstream[];
+  readonly admin?: { readonly listen: string };
+  readonly history?: { readonly window_seconds: number };
+  readonly limits?: Readonly<Record<string, number>>;
+}
+
+/** `identity.issuers[]` of the file. */
+export interface RawIssuer {
+  readonly issuer: string;
+  readonly audience: string;
+  readonly algorithms?: readonly string[];
+  readonly authorized_parties?: readonly string[];
+  readonly clock_skew_seconds?: number;
+  readonly groups_claim?: string;
+  readonly ca?: string;
+  readonly allow_insecure_http?: boolean;
+}
+
+/** `upstreams[]` of the file. */
+export interface RawUpstream {
+  readonly name: string;
+  readonly protocol: 'postgres';
+  readonly address: string;
+  readonly tls: { readonly mode: 'verify-full' | 'disable'; readonly ca?: string; readonly server_name?: string };
+  readonly logins: Readonly<Record<string, RawLogin>>;
+  readonly databases?: readonly string[];
+  readonly search_path?: readonly string[];
+}
+
+/** One entry of `upstreams[].logins` of the file. */
+export interface RawLogin {
+  readonly user: string;
+  readonly password?: string;
+  readonly certificate?: string;
+  readonly key?: string;
+}

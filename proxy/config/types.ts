@@ -1,0 +1,102 @@
+import type { Limits } from '../core/limits.ts';
+
+/** Where a secret is: `env:NAME` or `file:/absolute/path`. Never the secret itself; `core/secret-ref.ts` reads it. */
+export type SecretReference = string;
+
+/** A host and a TCP port; port 0 lets the operating system choose. */
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** One trusted token issuer (`identity.issuers[]`). */
+export interface IssuerConfig {
+  readonly issuer: string;
+  readonly audience: string;
+  /** Signature algorithms that are accepted. Undefined: the identity service's own list. */
+  readonly algorithms: readonly string[] | undefined;
+  /** Values of `azp` that are accepted. Undefined: any. */
+  readonly authorizedParties: readonly string[] | undefined;
+  readonly clockSkewSeconds: number;
+  /** The claim that lists groups. */
+  readonly groupsClaim: string;
+  /** PEM of the CA that signed the issuer's certificate; undefined: the system's. Absolute path. */
+  readonly ca: string | undefined;
+  readonly allowInsecureHttp: boolean;
+}
+
+/** How bundles are verified (`policy.verification`). */
+export interface VerificationConfig {
+  readonly keyId: string;
+  readonly algorithm: string;
+  /** A public key in PEM, or the shared secret of an HS algorithm. */
+  readonly key: SecretReference;
+  readonly scope: string | undefined;
+}
+
+/** How to log in at an upstream under one name that clients may ask for. */
+export type LoginConfig =
+  | { readonly user: string; readonly password: SecretReference }
+  | { readonly user: string; readonly certificate: string; readonly key: SecretReference };
+
+/** How the gateway speaks TLS to an upstream. */
+export type UpstreamTlsConfig =
+  | { readonly mode: 'disable' }
+  | {
+      readonly mode: 'verify-full';
+      /** PEM of the CA; undefined: the system's. Absolute path. */
+      readonly ca: string | undefined;
+      /** The name in the certificate when it is not the host of the address. */
+      readonly serverName: string | undefined;
+    };
+
+/** One PostgreSQL upstream. */
+export interface PostgresUpstreamConfig {
+  readonly protocol: 'postgres';
+  readonly name: string;
+  readonly address: Address;
+  readonly tls: UpstreamTlsConfig;
+  /** The databases that clients may name. Undefined: any. */
+  readonly databases: readonly string[] | undefined;
+  /** The search path that the gateway fixes for every session. */
+  readonly searchPath: readonly string[];
+  /** What a client gives as user name → how the gateway logs in. */
+  readonly logins: ReadonlyMap<string, LoginConfig>;
+}
+
+/** One listener and the upstreams that are reached through it. */
+export interface ListenerConfig {
+  readonly protocol: 'postgres';
+  readonly listen: Address;
+  readonly tls: { readonly certificate: string; readonly key: SecretReference };
+  readonly upstreams: readonly PostgresUpstreamConfig[];
+}
+
+/** The configuration, parsed once and frozen. Paths are absolute; secrets are references. */
+export interface Config {
+  /** The file it came from. */
+  readonly file: string;
+  readonly identity: { readonly issuers: readonly IssuerConfig[] };
+  readonly policy: {
+    readonly bundle: string;
+    readonly data: string;
+    readonly verification: VerificationConfig | undefined;
+    /** Activate a changed bundle or data file by itself. */
+    readonly watch: boolean;
+  };
+  readonly audit: {
+    readonly file: string;
+    readonly key: SecretReference;
+    readonly rotateBytes: number;
+    /** Rotated files that are kept. */
+    readonly keep: number;
+    /** `group`: synced in the background; `always`: before anything is forwarded. */
+    readonly sync: 'group' | 'always';
+  };
+  readonly record: { readonly directory: string };
+  readonly privacy: { readonly key: SecretReference };
+  readonly admin: { readonly listen: Address };
+  readonly history: { readonly windowSeconds: number };
+  readonly listeners: readonly ListenerConfig[];
+  readonly limits: Limits;
+}
