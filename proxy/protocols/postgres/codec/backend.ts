@@ -119,7 +119,8 @@ export function parseParameterDescription(body: Buffer): readonly number[] | und
   const cursor = new Cursor(body);
   const count = cursor.uint16();
   if (count * 4 !== cursor.remaining) return undefined;
-  return Array.from({ length: count }, () => cursor.uint32());
+  const types = Array.from({ length: count }, () => cursor.uint32());
+  return cursor.done ? types : undefined;
 }
 
 export function parseNotification(
