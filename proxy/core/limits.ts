@@ -78,6 +78,35 @@ export const limits = {
   adminHeadersMax: 64,
   adminRequestTimeoutMs: 10_000,
 
+  // classification of SQL
+  /** The longest query string that is parsed at all. */
+  sqlBytesMax: 256 * 1024,
+  /** Up to this a query string is parsed on the main thread; nesting cannot overflow its stack below it. */
+  parserInThreadBytesMax: 8 * 1024,
+  /** Long query strings waiting for the parser worker of one upstream database. */
+  parserQueueMax: 64,
+  /** After this the worker is ended and the query string refused. */
+  parserTimeoutMs: 5_000,
+  /** Statements in one query string. */
+  sqlStatementsMax: 1_000,
+  /** Levels of nesting of a syntax tree, counted in JSON objects; keeps the walkers inside the main thread's stack. */
+  sqlTreeDepthMax: 1_000,
+  /** Expression nodes one query string may make the lineage visit, views included; `SELECT *` from views of views multiplies. */
+  sqlLineageStepsMax: 2_000_000,
+  classificationCacheEntriesMax: 10_000,
+  /** Text bytes the classification cache may hold as keys; a classification weighs several times its text. */
+  classificationCacheBytesMax: 8 * 1024 * 1024,
+
+  // what the classifier knows of an upstream's catalog
+  /** How often a fingerprint of the catalog is taken in the background. */
+  catalogCheckIntervalMs: 4_000,
+  /** Without a successful check for this long every statement is refused. */
+  catalogStaleMs: 30_000,
+  /** Rows of one catalog query; a database with more is refused at start. */
+  catalogRowsMax: 1_000_000,
+  /** Text bytes of one catalog snapshot. */
+  catalogBytesMax: 256 * 1024 * 1024,
+
   // audit and recordings
   auditEventBytesMax: 64 * 1024,
   /** Appended events that nothing waits for, until they are written. Reaching it writes them at once. */
