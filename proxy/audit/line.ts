@@ -1,0 +1,110 @@
+import { GatewayError } from '../core/errors.ts';
+import type { AuditEvent } from '../core/ports.ts';
+import type { JsonObject } from '../core/types.ts';
+import { sealBytes, sealPrefix, sealSuffix } from './seal.ts';
+
+/** The version of the format, in every `trail_opened` event. */
+export const formatVersion = 1;
+
+/** Events of the trail itself; all others come from the gate. */
+export const trailOpened = 'trail_opened';
+export const trailClosed = 'trail_closed';
+
+/** Members that every line has; an event may not bring its own. */
+const reserved = ['seq', 'time', 'event', 'mac'] as const;
+
+/** Room for what {@link openLine} adds to an event: seq, time, and their names. */
+export const lineOverheadBytes = 128;
+
+/**
+ * The part of a line that does not depend on its place in the trail: `"event":"…",members…`.
+ * @throws GatewayError `internal_error` when the event could not be one line of the trail.
+ */
+export function serialiseEvent(event: AuditEvent, bytesMax: number): string {
+  for (const name of reserved) if (name in event.own) throw unfit(event, `brings its own "${name}"`);
+  const own = serialiseOwn(event);
+  let text = `"event":"${event.event}"`;
+  if (event.members !== '') text += `,${event.members}`;
+  if (own.length > 2) text += `,${own.slice(1, -1)}`;
+  if (text.length > bytesMax || (text.length * 3 > bytesMax && Buffer.byteLength(text) > bytesMax))
+    throw unfit(event, `is larger than ${bytesMax} bytes`);
+  if (text.includes('\n')) throw unfit(event, 'contains a raw line feed');
+  return text;
+}
+
+function serialiseOwn(event: AuditEvent): string {
+  try {
+    return JSON.stringify(event.own);
+  } catch (cause) {
+    throw new GatewayError('internal_error', `an audit event "${event.event}" cannot be serialised`, { cause });
+  }
+}
+
+function unfit(event: AuditEvent, why: string): GatewayError {
+  return new GatewayError('internal_error', `an audit event "${event.event}" ${why}`);
+}
+
+/** A line without its closing brace, ready to be sealed. */
+export function openLine(seq: number, time: string, event: string): string {
+  return `{"seq":${seq},"time":"${time}",${event}`;
+}
+
+/** One line, taken apart. The members are whatever the event brought. */
+export interface Line {
+  readonly seq: number;
+  readonly time: string;
+  readonly event: string;
+  readonly mac: string;
+  /** The bytes the mac covers. */
+  readonly open: Uint8Array;
+  readonly members: JsonObject;
+}
+
+/** Takes a line apart. `bytes` is without its newline. Undefined when it is not a line of a trail. */
+export function parseLine(bytes: Uint8Array): Line | undefined {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const openEnd = text.length - (sealBytes - 1);
+  if (openEnd < 0) return undefined;
+  const seal = text.toString('latin1', openEnd);
+  const mac = seal.slice(sealPrefix.length, -sealSuffix.length);
+  if (!seal.startsWith(sealPrefix) || !seal.endsWith(sealSuffix) || !/^[0-9a-f]{64}$/.test(mac)) return undefined;
+  const members = parseObject(text);
+  if (members === undefined) return undefined;
+  const { seq, time, event } = members;
+  if (typeof seq !== 'number' || !Number.isSafeInteger(seq) || seq < 1) return undefined;
+  if (typeof time !== 'string' || typeof event !== 'string') return undefined;
+  return { seq, time, event, mac, open: text.subarray(0, openEnd), members };
+}
+
+function parseObject(text: Buffer): JsonObject | undefined {
+  try {
+    const value: unknown = JSON.parse(text.toString('utf8'));
+    return isObject(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Narrows what `JSON.parse` gave to an object. */
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** What a `trail_opened` event says about the line before it. */
+export interface Opening {
+  readonly previous: { readonly seq: number; readonly mac: string };
+  /** A last line that was cut off by a crash or a full disk; kept, and pinned by its hash. */
+  readonly torn: { readonly bytes: number; readonly sha256: string } | undefined;
+  readonly keyId: string;
+}
+
+/** The opening in a `trail_opened` line. Undefined when the line is not one. */
+export function parseOpening(line: Line): Opening | undefined {
+  const { previous, torn, key_id } = line.members;
+  if (line.event !== trailOpened || !isObject(previous) || typeof key_id !== 'string') return undefined;
+  if (typeof previous.seq !== 'number' || typeof previous.mac !== 'string') return undefined;
+  const chain = { seq: previous.seq, mac: previous.mac };
+  if (torn === undefined) return { previous: chain, torn: undefined, keyId: key_id };
+  if (!isObject(torn) || typeof torn.bytes !== 'number' || typeof torn.sha256 !== 'string') return undefined;
+  return { previous: chain, torn: { bytes: torn.bytes, sha256: torn.sha256 }, keyId: key_id };
+}
