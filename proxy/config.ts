@@ -74,6 +74,7 @@ export function parseConfig(file: string, text: string): Config {
       authorizedParties: issuer.authorized_parties,
       clockSkewSeconds: issuer.clock_skew_seconds ?? 5,
       groupsClaim: issuer.groups_claim ?? 'groups',
+      tokenType: issuer.token_type ?? 'at+jwt',
       ca: issuer.ca === undefined ? undefined : path(issuer.ca),
       allowInsecureHttp,
     };

@@ -27,11 +27,14 @@ const issuer = object(
   {
     algorithms: {
       ...texts,
-      items: { enum: ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'] },
+      items: {
+        enum: ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'],
+      },
     },
     authorized_parties: texts,
     clock_skew_seconds: { type: 'integer', minimum: 0, maximum: limits.clockSkewSecondsMax },
     groups_claim: text,
+    token_type: { enum: ['at+jwt', 'any'] },
     ca: path,
     allow_insecure_http: { type: 'boolean' },
   },
@@ -50,7 +53,7 @@ const audit = object(
   {
     rotate_bytes: { type: 'integer', minimum: 1024 * 1024 },
     keep: { type: 'integer', minimum: 1, maximum: 100_000 },
-    sync: { enum: ['group', 'always'] },
+    sync: { enum: ['group', 'each'] },
   },
 );
 
@@ -121,7 +124,7 @@ export interface RawConfig {
     readonly key: string;
     readonly rotate_bytes?: number;
     readonly keep?: number;
-    readonly sync?: 'group' | 'always';
+    readonly sync?: 'group' | 'each';
   };
   readonly record: { readonly directory: string };
   readonly privacy: { readonly key: string };
@@ -145,6 +148,7 @@ export interface RawIssuer {
   readonly authorized_parties?: readonly string[];
   readonly clock_skew_seconds?: number;
   readonly groups_claim?: string;
+  readonly token_type?: 'at+jwt' | 'any';
   readonly ca?: string;
   readonly allow_insecure_http?: boolean;
 }

@@ -20,6 +20,8 @@ export interface IssuerConfig {
   readonly clockSkewSeconds: number;
   /** The claim that lists groups. */
   readonly groupsClaim: string;
+  /** `at+jwt`: only RFC 9068 access tokens. `any`: for issuers that do not mark theirs. */
+  readonly tokenType: 'at+jwt' | 'any';
   /** PEM of the CA that signed the issuer's certificate; undefined: the system's. Absolute path. */
   readonly ca: string | undefined;
   readonly allowInsecureHttp: boolean;
@@ -91,7 +93,7 @@ export interface Config {
     /** Rotated files that are kept. */
     readonly keep: number;
     /** `group`: synced in the background; `always`: before anything is forwarded. */
-    readonly sync: 'group' | 'always';
+    readonly sync: 'group' | 'each';
   };
   readonly record: { readonly directory: string };
   readonly privacy: { readonly key: SecretReference };
