@@ -4,8 +4,7 @@ import { dirname } from 'node:path';
 import { asGatewayError, GatewayError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import type { AuditEvent, AuditPort, Clock } from '../core/ports.ts';
-import type { Entry } from './batch.ts';
-import { serialiseEvent, trailClosed } from './line.ts';
+import { type Entry, serialiseEvent, trailClosed } from './line.ts';
 import { lockTrail } from './lock.ts';
 import { checkKey } from './seal.ts';
 import { Syncer } from './syncer.ts';
@@ -119,7 +118,7 @@ class FileAudit implements Audit {
   }
 
   write(event: AuditEvent): void {
-    const entry = this.#entry(serialiseEvent(event, limits.auditEventBytesMax));
+    const entry = serialiseEvent(event, this.#time(), limits.auditEventBytesMax);
     this.#pending.push(entry);
     try {
       this.#put();
@@ -133,13 +132,13 @@ class FileAudit implements Audit {
   }
 
   append(event: AuditEvent): void {
-    const text = serialiseOrStub(event);
-    const bytes = Buffer.byteLength(text);
+    const entry = serialiseOrStub(event, this.#time());
+    const bytes = Buffer.byteLength(entry.members) + Buffer.byteLength(entry.own);
     if (this.#isFull(bytes) && !this.#tryPut()) {
       this.#lost += 1;
       return;
     }
-    this.#pending.push(this.#entry(text));
+    this.#pending.push(entry);
     this.#pendingBytes += bytes;
   }
 
@@ -156,7 +155,7 @@ class FileAudit implements Audit {
     if (this.#closed) return;
     clearInterval(this.#timer);
     try {
-      this.#pending.push(this.#entry(`"event":"${trailClosed}"`));
+      this.#pending.push({ time: this.#time(), event: trailClosed, members: '', own: '' });
       await this.flush();
     } finally {
       this.#closed = true;
@@ -164,10 +163,6 @@ class FileAudit implements Audit {
       await this.#syncer.idle();
       this.#unlock();
     }
-  }
-
-  #entry(event: string): Entry {
-    return { time: this.#time(), event };
   }
 
   #isFull(bytes: number): boolean {
@@ -276,11 +271,11 @@ class FileAudit implements Audit {
 }
 
 /** Nothing waits for an appended event and nobody could handle its failure, so an unfit one leaves a line that says so. */
-function serialiseOrStub(event: AuditEvent): string {
+function serialiseOrStub(event: AuditEvent, time: string): Entry {
   try {
-    return serialiseEvent(event, limits.auditEventBytesMax);
+    return serialiseEvent(event, time, limits.auditEventBytesMax);
   } catch (error) {
-    return `"event":"${event.event}","unfit":${JSON.stringify(describe(error))}`;
+    return { time, event: event.event, members: '', own: `"unfit":${JSON.stringify(describe(error))}` };
   }
 }
 

@@ -1,13 +1,6 @@
-import { openLine } from './line.ts';
+import { type Entry, lineStart } from './line.ts';
 import { Sealer } from './seal.ts';
 import type { Head } from './tail.ts';
-
-/** An event that waits for its place in the trail. */
-export interface Entry {
-  readonly time: string;
-  /** From `serialiseEvent`. */
-  readonly event: string;
-}
 
 /**
  * Lines on their way to the file, sealed one after the other into one buffer, so that one `write` takes them all.
@@ -37,7 +30,7 @@ export class Batch {
   /** Seals one more line. */
   add(previous: Head, entry: Entry): Head {
     const seq = previous.seq + 1;
-    const mac = this.#sealer.seal(previous.mac, openLine(seq, entry.time, entry.event), this.#buffer, this.#length);
+    const mac = this.#sealer.seal(previous.mac, lineStart(seq, entry), entry, this.#buffer, this.#length);
     this.#length += this.#sealer.lastBytes;
     const head = { seq, mac };
     this.#heads.push(head);

@@ -13,23 +13,34 @@ export const trailClosed = 'trail_closed';
 /** Members that every line has; an event may not bring its own. */
 const reserved = ['seq', 'time', 'event', 'mac'] as const;
 
-/** Room for what {@link openLine} adds to an event: seq, time, and their names. */
-export const lineOverheadBytes = 128;
+/** Room for what {@link lineStart} and the seal add to an event. */
+export const lineOverheadBytes = 256;
 
 /**
- * The part of a line that does not depend on its place in the trail: `"event":"…",members…`.
+ * An event on its way to its place in the trail. Kept in parts, because joining strings costs more than writing
+ * the parts one after the other.
+ */
+export interface Entry {
+  readonly time: string;
+  readonly event: string;
+  /** Serialised members, without braces, UTF-8 when written. Either may be empty. */
+  readonly members: string;
+  readonly own: string;
+}
+
+/**
+ * Serialises an event.
  * @throws GatewayError `internal_error` when the event could not be one line of the trail.
  */
-export function serialiseEvent(event: AuditEvent, bytesMax: number): string {
+export function serialiseEvent(event: AuditEvent, time: string, bytesMax: number): Entry {
   for (const name of reserved) if (name in event.own) throw unfit(event, `brings its own "${name}"`);
-  const own = serialiseOwn(event);
-  let text = `"event":"${event.event}"`;
-  if (event.members !== '') text += `,${event.members}`;
-  if (own.length > 2) text += `,${own.slice(1, -1)}`;
-  if (text.length > bytesMax || (text.length * 3 > bytesMax && Buffer.byteLength(text) > bytesMax))
+  const { members } = event;
+  const own = serialiseOwn(event).slice(1, -1);
+  const length = members.length + own.length;
+  if (length * 3 > bytesMax && Buffer.byteLength(members) + Buffer.byteLength(own) > bytesMax)
     throw unfit(event, `is larger than ${bytesMax} bytes`);
-  if (text.includes('\n')) throw unfit(event, 'contains a raw line feed');
-  return text;
+  if (members.includes('\n')) throw unfit(event, 'contains a raw line feed');
+  return { time, event: event.event, members, own };
 }
 
 function serialiseOwn(event: AuditEvent): string {
@@ -44,9 +55,9 @@ function unfit(event: AuditEvent, why: string): GatewayError {
   return new GatewayError('internal_error', `an audit event "${event.event}" ${why}`);
 }
 
-/** A line without its closing brace, ready to be sealed. */
-export function openLine(seq: number, time: string, event: string): string {
-  return `{"seq":${seq},"time":"${time}",${event}`;
+/** What comes before an entry's members: `{"seq":1,"time":"…","event":"…"`. ASCII. */
+export function lineStart(seq: number, entry: Entry): string {
+  return `{"seq":${seq},"time":"${entry.time}","event":"${entry.event}"`;
 }
 
 /** One line, taken apart. The members are whatever the event brought. */

@@ -1,5 +1,6 @@
 import { createHash, createHmac, hash } from 'node:crypto';
 import { limits } from '../core/limits.ts';
+import type { Entry } from './line.ts';
 
 /** What the first line of a trail is chained to. */
 export const genesisMac = '0'.repeat(64);
@@ -44,19 +45,27 @@ export class Sealer {
 
   /**
    * Writes one sealed line into `target` at `at`.
-   * @param open - the line without its closing brace, at most `lineBytesMax` bytes of UTF-8
+   * @param start - what `lineStart` gave; with the entry's members at most `lineBytesMax` bytes of UTF-8
    * @returns the line's mac in hex; the line took `lastBytes` bytes
    */
-  seal(previousMac: string, open: string, target: Buffer, at: number): string {
-    this.#inner.write(previousMac, blockBytes, 64, 'latin1');
-    const length = this.#inner.write(open, headBytes, 'utf8');
-    const end = headBytes + length;
-    this.#outer.write(hash('sha256', this.#inner.subarray(0, end), 'binary'), blockBytes, 32, 'latin1');
+  seal(previousMac: string, start: string, entry: Entry, target: Buffer, at: number): string {
+    const inner = this.#inner;
+    inner.write(previousMac, blockBytes, 64, 'latin1');
+    let end = headBytes + inner.write(start, headBytes, 'latin1');
+    if (entry.members !== '') end = this.#member(entry.members, end);
+    if (entry.own !== '') end = this.#member(entry.own, end);
+    this.#outer.write(hash('sha256', inner.subarray(0, end), 'binary'), blockBytes, 32, 'latin1');
     const mac = hash('sha256', this.#outer, 'hex');
-    this.#inner.copy(target, at, headBytes, end);
+    inner.copy(target, at, headBytes, end);
+    const length = end - headBytes;
     target.write(`${sealPrefix}${mac}${sealSuffix}\n`, at + length, sealBytes, 'latin1');
     this.lastBytes = length + sealBytes;
     return mac;
+  }
+
+  #member(text: string, at: number): number {
+    this.#inner[at] = 0x2c;
+    return at + 1 + this.#inner.write(text, at + 1, 'utf8');
   }
 }
 

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { ftruncateSync, lstatSync, renameSync, statSync, unlinkSync, writeSync } from 'node:fs';
 import { limits } from '../core/limits.ts';
 import type { JsonObject } from '../core/types.ts';
-import { Batch, type Entry } from './batch.ts';
+import { Batch } from './batch.ts';
 import { openTrailFile, rotatedFiles, rotatedName, type TrailFile, unfitFile } from './file.ts';
-import { formatVersion, lineOverheadBytes, trailOpened } from './line.ts';
+import { type Entry, formatVersion, lineOverheadBytes, trailOpened } from './line.ts';
 import { keyId } from './seal.ts';
 import type { Syncer } from './syncer.ts';
 import type { Head, Tail } from './tail.ts';
@@ -44,7 +44,7 @@ export class Trail {
     this.#syncer = syncer;
     const lineBytesMax = limits.auditEventBytesMax + lineOverheadBytes;
     const batchBytesMax =
-      limits.auditPendingBytesMax + 2 * lineBytesMax + limits.auditPendingEventsMax * 2 * lineOverheadBytes;
+      limits.auditPendingBytesMax + 2 * lineBytesMax + limits.auditPendingEventsMax * lineOverheadBytes;
     this.#batch = new Batch(options.key, lineBytesMax, batchBytesMax);
     this.#head = tail.head;
     this.#torn = tail.torn;
@@ -138,8 +138,8 @@ export class Trail {
       ...details,
     };
     this.#batch.begin(this.#newlineDue || (torn.length > 0 && torn.at(-1) !== 10));
-    const event = `"event":"${trailOpened}",${JSON.stringify(members).slice(1, -1)}`;
-    this.#batch.add(this.#head, { time: this.#options.time(), event });
+    const own = JSON.stringify(members).slice(1, -1);
+    this.#batch.add(this.#head, { time: this.#options.time(), event: trailOpened, members: '', own });
     this.#write([]);
     this.#torn = none;
     this.#newlineDue = false;
