@@ -25,6 +25,27 @@ export const limits = {
   /** Subjects in quarantine at once; past it everybody is refused until one ends. */
   quarantinesMax: 10_000,
 
+  // PostgreSQL: logins and cancels
+  /** A startup packet, as in PostgreSQL itself. */
+  postgresStartupBytesMax: 10_000,
+  /** How long a refused client is listened to after its last words, so that they arrive. */
+  postgresLingerMs: 1_000,
+  /** From connecting to an upstream until it is ready for a query. */
+  postgresConnectTimeoutMs: 10_000,
+  /** One message, and the number of them, while logging in at an upstream. */
+  postgresLoginMessageBytesMax: 64 * 1024,
+  postgresLoginMessagesMax: 1_000,
+  /** PBKDF2 rounds an upstream may ask for in SCRAM; PostgreSQL's default is 4,096. */
+  postgresScramIterationsMax: 600_000,
+  /** From a client's CancelRequest until its upstream has closed. */
+  postgresCancelTimeoutMs: 10_000,
+  /** Cancel requests in flight at once, over all and of one session; more are dropped. */
+  postgresCancelsMax: 64,
+  postgresCancelsPerSessionMax: 4,
+  /** One answer to a query of the gateway's own (the catalog). */
+  postgresOwnResultBytesMax: 64 * 1024 * 1024,
+  postgresOwnQueryTimeoutMs: 30_000,
+
   // policy
   policyInputBytesMax: 256 * 1024,
   policyInputDepthMax: 64,
