@@ -8,5 +8,5 @@ export function runtimeFault(version: string): string | undefined {
   const [major = 0, minor = 0, patch = 0] = version.split('.').map((part) => Number.parseInt(part, 10));
   const since = (m: number, p: number) => minor > m || (minor === m && patch >= p);
   if (major > 26 || (major === 26 && since(5, 1)) || (major === 24 && since(18, 1))) return undefined;
-  return `Node ${version} hides HTTP headers from the gateway (CVE-2026-58044); 24.18.1 or 26.5.1 is the oldest that may run it.`;
+  return `Node ${version} hides headers of requests from the gateway (CVE-2026-58044); 24.18.1 or 26.5.1 is the oldest that may run it.`;
 }
