@@ -21,12 +21,12 @@ export function parseMaskMethod(json: Json): { readonly method: MaskMethod } | {
     case 'email':
       return exactly(parameters) ?? { method: { method: name } };
     case 'replace':
-      return exactly(parameters, 'value') ?? replace(parameters['value']);
+      return exactly(parameters, 'value') ?? replace(parameters.value);
     case 'keep_first':
     case 'keep_last':
-      return exactly(parameters, 'count') ?? keep(name, parameters['count']);
+      return exactly(parameters, 'count') ?? keep(name, parameters.count);
     case 'redact_pattern':
-      return exactly(parameters, 'pattern', 'value') ?? redact(parameters['pattern'], parameters['value']);
+      return exactly(parameters, 'pattern', 'value') ?? redact(parameters.pattern, parameters.value);
     default:
       return { error: 'The mask method is unknown.' };
   }
