@@ -1,0 +1,2 @@
+export { type Frame, parseRecording, RecordingDamaged, readRecording } from './reader.ts';
+export { createRecorder, type Recorder, type RecorderOptions } from './recorder.ts';

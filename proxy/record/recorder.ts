@@ -1,0 +1,143 @@
+import { closeSync, constants, mkdirSync, openSync, unlinkSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { GatewayError } from '../core/errors.ts';
+import { limits } from '../core/limits.ts';
+import type { Clock, RecorderPort } from '../core/ports.ts';
+import type { JsonObject } from '../core/types.ts';
+import { digestOf, formatVersion } from './format.ts';
+import { Recording, type Shared } from './recording.ts';
+import { SegmentPool } from './segment.ts';
+
+/** Where recordings go, and who is told when they cannot. */
+export interface RecorderOptions {
+  /** Recordings are `<directory>/<yyyy-mm-dd>/<session id>.sprec`, the day being that of the session's start in UTC. */
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly onError: (error: Error) => void;
+}
+
+/** Recordings of sessions, written in the background. */
+export interface Recorder extends RecorderPort {
+  /** False while the directory cannot be written: sessions are then refused. */
+  readonly ready: boolean;
+  /** Ends every recording that is still open, as aborted, and settles when all are written. */
+  close(): Promise<void>;
+}
+
+/** Opens a recorder. Does not throw: a directory that cannot be written makes it not ready, and is tried again. */
+export function createRecorder(options: RecorderOptions): Recorder {
+  return new FileRecorder(options);
+}
+
+const sessionIdPattern = /^[0-9A-Za-z_-]{1,64}$/;
+const createNew = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_APPEND | constants.O_NOFOLLOW;
+
+class FileRecorder implements Recorder, Shared {
+  readonly #directory: string;
+  readonly #onError: (error: Error) => void;
+  readonly #recordings = new Set<Recording>();
+  readonly #timer: NodeJS.Timeout;
+  readonly clock: Clock;
+  readonly pool = new SegmentPool();
+  waitingBytes = 0;
+  #ready = true;
+  #retryAtMs = 0;
+  #closed = false;
+
+  constructor(options: RecorderOptions) {
+    this.#directory = options.directory;
+    this.#onError = options.onError;
+    this.clock = options.clock;
+    this.#probe();
+    this.#timer = setInterval(() => this.#tick(), limits.recordFlushMs);
+    this.#timer.unref();
+  }
+
+  get ready(): boolean {
+    return this.#ready && !this.#closed;
+  }
+
+  /** @throws GatewayError `record_unavailable` */
+  open(session: { id: string; protocol: string; header: JsonObject }): Recording {
+    if (this.#closed) throw new GatewayError('record_unavailable', 'The recorder is closed.');
+    if (!sessionIdPattern.test(session.id)) throw new GatewayError('internal_error', 'The session id names no file.');
+    if (!this.#ready && this.clock.monotonicMs() < this.#retryAtMs) throw unavailable(undefined);
+    try {
+      const recording = this.#create(session);
+      this.#ready = true;
+      this.#recordings.add(recording);
+      return recording;
+    } catch (error) {
+      this.failed(error instanceof Error ? error : new Error('a recording cannot be created'));
+      throw unavailable(error);
+    }
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#closed = true;
+    await Promise.all([...this.#recordings].map((recording) => recording.close({ status: 'aborted' })));
+  }
+
+  failed(error: Error): void {
+    this.#ready = false;
+    this.#retryAtMs = this.clock.monotonicMs() + limits.recordRetryMs;
+    this.#onError(error);
+  }
+
+  relieved(): void {
+    for (const recording of this.#recordings) if (recording.paused) recording.resumeIfRelieved();
+  }
+
+  closed(recording: Recording): void {
+    this.#recordings.delete(recording);
+  }
+
+  #create(session: { id: string; protocol: string; header: JsonObject }): Recording {
+    const day = join(this.#directory, new Date(this.clock.nowMs()).toISOString().slice(0, 10));
+    mkdirSync(day, { recursive: true, mode: 0o700 });
+    const { id, protocol, header } = session;
+    const line = Buffer.from(
+      `${JSON.stringify({ format: 'sprec', version: formatVersion, session: id, protocol, ...header })}\n`,
+    );
+    const fd = openSync(join(day, `${id}.sprec`), createNew, 0o600);
+    try {
+      if (writeSync(fd, line) < line.length) throw new Error('the header could not be written whole');
+      return new Recording(fd, digestOf(line), this);
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+  }
+
+  #tick(): void {
+    for (const recording of this.#recordings) recording.flush();
+    if (!this.#ready && this.clock.monotonicMs() >= this.#retryAtMs) this.#probe();
+  }
+
+  /** Finds out whether the directory can be written, so that readiness comes back without a session to try it on. */
+  #probe(): void {
+    const path = join(this.#directory, `.probe-${process.pid}`);
+    try {
+      mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+      const fd = openSync(
+        path,
+        constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW,
+        0o600,
+      );
+      try {
+        writeSync(fd, Buffer.alloc(4096));
+      } finally {
+        closeSync(fd);
+        unlinkSync(path);
+      }
+      this.#ready = true;
+    } catch (error) {
+      this.failed(error instanceof Error ? error : new Error('the directory of recordings cannot be written'));
+    }
+  }
+}
+
+function unavailable(cause: unknown): GatewayError {
+  return new GatewayError('record_unavailable', 'The session cannot be recorded.', { cause });
+}
