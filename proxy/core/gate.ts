@@ -71,6 +71,10 @@ export class Gate implements Gateway, SessionOwner {
     return this.#services.policy;
   }
 
+  get config(): JsonObject {
+    return this.#services.policy.config;
+  }
+
   get clock(): Clock {
     return this.#services.clock;
   }

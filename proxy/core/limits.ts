@@ -52,7 +52,21 @@ export const limits = {
   policyResultBytesMax: 256 * 1024,
   policyCacheEntriesMax: 10_000,
   policyMemoryBytesMax: 256 * 1024 * 1024,
+  /** WebAssembly memory of a policy without data; input of `policyInputBytesMax` expands into it. */
+  policyMemoryBytesBase: 8 * 1024 * 1024,
+  /** An evaluation that took longer is a refusal. It cannot be interrupted: this bounds what counts as an answer. */
+  policyEvaluationMsMax: 1_000,
+  /** Reasons, obligations or labels in one result. */
+  policyResultItemsMax: 1_000,
+  /** Characters of one string in a result. */
+  policyResultTextMax: 4_096,
+  /** `data.config` as JSON or YAML; it expands sixteenfold in WebAssembly memory. */
+  policyDataBytesMax: 8 * 1024 * 1024,
+  /** How often a watched bundle or data file is looked at. */
+  policyWatchIntervalMs: 1_000,
+  /** Compressed and unpacked, each. */
   bundleBytesMax: 64 * 1024 * 1024,
+  bundleFilesMax: 2_000,
 
   // identity
   tokenBytesMax: 16 * 1024,
@@ -164,6 +178,21 @@ export const limits = {
   recordRetryMs: 1_000,
   /** The longest header or segment a reader of recordings accepts. */
   recordSegmentBytesMax: 16 * 1024 * 1024,
+
+  // PostgreSQL conversations
+  /** Any message of a client but Bind and CopyData: query strings, above all. */
+  postgresMessageBytesMax: 512 * 1024,
+  /** A Bind message with its parameters. */
+  postgresBindBytesMax: 16 * 1024 * 1024,
+  postgresCopyDataBytesMax: 1024 * 1024 * 1024,
+  /** One message of an upstream; an unmasked row is forwarded in pieces and never held. */
+  postgresReplyBytesMax: 1024 * 1024 * 1024,
+  /** Forwarded messages whose replies are still owed; past it the client is not read. */
+  expectedRepliesMax: 10_000,
+  statementNamesMax: 10_000,
+  portalNamesMax: 10_000,
+  /** Databases (per login) whose catalogs are held at once. */
+  postgresDatabasesMax: 64,
 
   // masks
   /** Code units of an author's `redact_pattern`. */

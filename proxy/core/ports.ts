@@ -39,6 +39,8 @@ export interface ProtocolAdapter {
 
 /** What an adapter sees of the gateway. */
 export interface Gateway {
+  /** `data.config` as active now: another object after each activation that changed it. */
+  readonly config: JsonObject;
   /** @throws GatewayError with a stable code when the credential is not acceptable. */
   authenticate(credential: Credential): Promise<Identity>;
   /** Opens a session; itself a decision (`action.name` is `connect`), audited whatever it says. */

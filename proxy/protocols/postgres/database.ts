@@ -1,0 +1,153 @@
+import type { Masker } from '../../core/masker.ts';
+import type { Permit } from '../../core/permit.ts';
+import type { SessionHandle } from '../../core/ports.ts';
+import type { JsonObject } from '../../core/types.ts';
+import type { BaseColumn, Classification, ClassifiedStatement, Classifier } from './classification.ts';
+import type { FieldDescription } from './codec.ts';
+import { FactsCache, isSensitive, type Target } from './facts.ts';
+import { Labels } from './labels.ts';
+import type { Portal } from './names.ts';
+import type { OperationPlan, ResultPlan } from './plan.ts';
+import { redactText } from './redact.ts';
+
+/** What the catalog knows of a result's columns, by the numbers a RowDescription carries. */
+export interface CatalogColumns {
+  /** The column of a table with this OID and number; `undefined` for views and for what the snapshot does not know. */
+  columnByOid(relationOid: number, attributeNumber: number): BaseColumn | undefined;
+  /** The type of a base column; `undefined` when unknown. */
+  typeOf(column: BaseColumn): number | undefined;
+}
+
+/** What an empty query string is taken for: a query that reads nothing. */
+export const emptyStatement: ClassifiedStatement = {
+  verb: 'empty',
+  effects: ['select'],
+  hasWhere: undefined,
+  limit: undefined,
+  functions: [],
+  relations: [],
+  objects: [],
+  output: undefined,
+  control: { type: 'none' },
+  start: 0,
+  end: 0,
+  literals: [],
+  parameters: new Map(),
+  incomplete: [],
+  changesCatalog: false,
+};
+
+/** What is shared by the connections to one database under one login: catalog, facts, labels. */
+export class Database {
+  readonly facts = new FactsCache();
+  readonly #classifier: Classifier & CatalogColumns;
+  readonly #masker: Masker;
+  readonly #names: { readonly upstream: string; readonly database: string; readonly login: string };
+  readonly #config: () => JsonObject;
+  /** Empty query strings share one classification, so that their facts are made once. */
+  readonly #empty: Classification = { fingerprint: 'empty', statements: [emptyStatement] };
+  readonly #agreed = new WeakMap<ResultPlan, Buffer>();
+  readonly #redacted = new WeakMap<OperationPlan, JsonObject>();
+  #labelled: { readonly config: JsonObject; readonly target: Target } | undefined;
+
+  /** @param config - `data.config` as active now; another object after each activation */
+  constructor(
+    names: { readonly upstream: string; readonly database: string; readonly login: string },
+    classifier: Classifier & CatalogColumns,
+    masker: Masker,
+    config: () => JsonObject,
+  ) {
+    this.#names = names;
+    this.#classifier = classifier;
+    this.#masker = masker;
+    this.#config = config;
+  }
+
+  get epoch(): number {
+    return this.#classifier.epoch;
+  }
+
+  /** Where operations run, with the labels of the active `data.config`. The same object until that changes. */
+  get target(): Target {
+    const config = this.#config();
+    if (this.#labelled?.config !== config) {
+      const labels = new Labels(config, this.#names.upstream);
+      const hash = (value: Uint8Array): string => this.#masker.keyedHash(value);
+      this.#labelled = { config, target: { ...this.#names, labels, hash } };
+    }
+    return this.#labelled.target;
+  }
+
+  classify(text: Uint8Array): Classification | Promise<Classification> {
+    const answer = this.#classifier.classify(text);
+    return answer instanceof Promise
+      ? answer.then((classification) => this.#orEmpty(classification))
+      : this.#orEmpty(answer);
+  }
+
+  #orEmpty(classification: Classification): Classification {
+    return 'statements' in classification && classification.statements.length === 0 ? this.#empty : classification;
+  }
+
+  /** Reads the catalog again after DDL. Never rejects: while it cannot be read, `classify` refuses. */
+  refresh(): Promise<void> {
+    return this.#classifier.invalidate().catch(() => undefined);
+  }
+
+  isSensitive(column: BaseColumn): boolean {
+    return isSensitive(column, this.target.labels, undefined);
+  }
+
+  /** The types of a COPY's columns; `undefined` where a column is not exactly one of a table. */
+  outputTypes({ output }: ClassifiedStatement): readonly (number | undefined)[] {
+    return (output ?? []).map(({ exact, from: [column] }) =>
+      exact && column ? this.#classifier.typeOf(column) : undefined,
+    );
+  }
+
+  /**
+   * Holds what the server says about a result's columns against what was judged.
+   *
+   * @param body - the RowDescription itself, so that the same one is compared only once
+   * @returns why the two disagree, or `undefined`
+   */
+  disagreement(result: ResultPlan, fields: readonly FieldDescription[], body: Buffer | undefined): string | undefined {
+    if (body !== undefined && this.#agreed.get(result)?.equals(body)) return undefined;
+    const { output } = result.statement;
+    if (output === undefined) return 'The upstream answered with rows where none were judged.';
+    if (output.length !== fields.length) return 'The upstream answered with another number of columns than was judged.';
+    for (const [index, field] of fields.entries()) {
+      const column = this.#classifier.columnByOid(field.tableOid, field.attributeNumber);
+      const judged = output[index];
+      if (column === undefined || judged === undefined || !this.isSensitive(column)) continue;
+      if (!judged.unknown && !judged.from.some((from) => sameColumn(from, column))) {
+        return 'The upstream answered with a labelled column that was not judged.';
+      }
+    }
+    if (body !== undefined) this.#agreed.set(result, Buffer.from(body));
+    return undefined;
+  }
+
+  /** Records what is about to run, with everything hashed that may not be kept. */
+  record(
+    session: SessionHandle,
+    permit: Permit<OperationPlan>,
+    text: Uint8Array,
+    statements: readonly ClassifiedStatement[],
+    parameters: Portal['parameters'],
+  ): void {
+    let known = this.#redacted.get(permit.plan);
+    if (known === undefined) {
+      const { labels, hash } = this.target;
+      known = { text: redactText(text, statements, (column) => isSensitive(column, labels, permit.decision), hash) };
+      this.#redacted.set(permit.plan, known);
+    }
+    const bound = parameters();
+    const data = bound.length === 0 ? known : { ...known, parameters: bound.map((parameter) => ({ ...parameter })) };
+    session.record({ decisionId: permit.decisionId, kind: 'statement', data });
+  }
+}
+
+function sameColumn(one: BaseColumn, other: BaseColumn): boolean {
+  return one.column === other.column && one.relation === other.relation && one.schema === other.schema;
+}

@@ -1,0 +1,111 @@
+import type { Classification, ClassifiedStatement } from './classification.ts';
+import type { FieldDescription, Format } from './codec.ts';
+
+/** A classification that is not a fault. */
+export type Classified = Extract<Classification, { readonly fingerprint: string }>;
+
+/** What a name prepared by Parse or by SQL PREPARE stands for. */
+export interface PreparedStatement {
+  /** The query string that was prepared: for SQL PREPARE, the whole PREPARE statement. */
+  readonly text: Uint8Array;
+  /**
+   * What made it. `prepare`: its classification is that of the statement inside. `declare`: it is a cursor,
+   * which the server has planned already and a changed catalog cannot change.
+   */
+  readonly by: 'parse' | 'prepare' | 'declare';
+  classification: Classified;
+  /** The classifier's and the session's epoch when it was last judged. */
+  catalogEpoch: number;
+  sessionEpoch: number;
+  /** Parameter types, from Parse or a ParameterDescription; 0 where unknown. */
+  parameterTypes: readonly number[];
+  /** The columns of its result, once the upstream described them. */
+  fields: readonly FieldDescription[] | undefined;
+  /** A Describe that will tell `fields` is under way. */
+  describing: boolean;
+}
+
+/** What a portal, made by Bind or by SQL DECLARE, stands for. */
+export interface Portal {
+  readonly prepared: PreparedStatement;
+  readonly resultFormats: readonly Format[];
+  /** Parameters as the recording keeps them: masked ones hashed. Made when first asked for. */
+  readonly parameters: () => readonly RecordedParameter[];
+  fields: readonly FieldDescription[] | undefined;
+  describing: boolean;
+  /** Rows that went to the client over all its executions. */
+  rows: number;
+}
+
+/** One bound value as a recording may keep it. */
+export interface RecordedParameter {
+  readonly type: number;
+  readonly format: Format;
+  readonly value: string | null;
+  readonly hashed: boolean;
+}
+
+/** A definition under way: it counts once the upstream confirms it, and never when it does not. */
+export interface Pending<T> {
+  readonly name: string;
+  /** `undefined`: the name is being closed. */
+  readonly value: T | undefined;
+  readonly group: number;
+}
+
+/**
+ * The names of one kind on one connection, as the upstream will see them. PostgreSQL has one namespace for
+ * Parse and PREPARE, and one for Bind and DECLARE, so each is one of these.
+ *
+ * A message may use a name whose definition is still on its way. Within one group (up to the next Sync, or
+ * one simple query) that is sound: when the definition fails, everything behind it is skipped. Across groups
+ * it is not: the name may keep its old meaning. Such a name is unsettled until the replies are in.
+ */
+export class Names<T> {
+  readonly #max: number;
+  readonly #settled = new Map<string, T>();
+  readonly #pending: Pending<T>[] = [];
+
+  /** @param max - how many names may exist at once */
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  get full(): boolean {
+    return this.#settled.size + this.#pending.length >= this.#max;
+  }
+
+  /** Defines (or, with `undefined`, closes) a name in a group; settled by `confirm` or `discard`. */
+  define(name: string, value: T | undefined, group: number): Pending<T> {
+    const pending = { name, value, group };
+    this.#pending.push(pending);
+    return pending;
+  }
+
+  confirm(pending: Pending<T>): void {
+    this.discard(pending);
+    if (pending.value === undefined) this.#settled.delete(pending.name);
+    else this.#settled.set(pending.name, pending.value);
+  }
+
+  discard(pending: Pending<T>): void {
+    const at = this.#pending.indexOf(pending);
+    if (at >= 0) this.#pending.splice(at, 1);
+  }
+
+  /** What a name means to a message of `group` sent now, or that only the replies can tell. */
+  find(name: string, group: number): { readonly value: T | undefined } | 'unsettled' {
+    const last = this.#pending.findLast((pending) => pending.name === name);
+    if (last === undefined) return { value: this.#settled.get(name) };
+    return last.group === group ? { value: last.value } : 'unsettled';
+  }
+
+  clear(): void {
+    this.#settled.clear();
+  }
+}
+
+/** The single statement of a prepared statement, or `undefined` for an empty one. */
+export function statementOf(prepared: PreparedStatement): ClassifiedStatement | undefined {
+  return prepared.classification.statements[0];
+}

@@ -1,0 +1,60 @@
+import type { Permit } from '../../core/permit.ts';
+import type { Outcome, Refusal } from '../../core/types.ts';
+import type { CopyMask, RowMask } from './mask.ts';
+import type { OperationPlan, ResultPlan } from './plan.ts';
+
+/** One statement on its way: from the message that runs it to its completion. */
+export class Run {
+  readonly permit: Permit<OperationPlan>;
+  readonly result: ResultPlan;
+  /** The query string, kept only where the statement defines a name. */
+  readonly text: Uint8Array | undefined;
+  /** Rows that earlier executions of the same portal sent already. */
+  readonly #rowsBefore: number;
+  rows = 0;
+  maskedCells = 0;
+  bytes = 0;
+  /** Bytes of rows that went into the recording. */
+  recordedBytes = 0;
+  /** Ready once the columns are known; `undefined` when nothing is masked. */
+  rowMask: RowMask | undefined;
+  copyMask: CopyMask | undefined;
+  /** The columns of the result were compared with what was judged. */
+  checked = false;
+  /** Set when the gateway ends this run early: what the client is told. */
+  cut: Refusal | undefined;
+
+  constructor(permit: Permit<OperationPlan>, result: ResultPlan, text: Uint8Array | undefined, rowsBefore = 0) {
+    this.permit = permit;
+    this.result = result;
+    this.text = text;
+    this.#rowsBefore = rowsBefore;
+  }
+
+  get plan(): OperationPlan {
+    return this.permit.plan;
+  }
+
+  /** Whether cells of this result are masked. */
+  get masked(): boolean {
+    return this.result.columns !== undefined;
+  }
+
+  /** How many more rows may go to the client. */
+  get rowsLeft(): number {
+    return this.plan.maxRows - this.#rowsBefore - this.rows;
+  }
+}
+
+/** The outcome of an operation of one or more runs. */
+export function outcomeOf(runs: readonly Run[], status: Outcome['status'], code?: string): Outcome {
+  let rows = 0;
+  let bytes = 0;
+  let maskedCells = 0;
+  for (const run of runs) {
+    rows += run.rows;
+    bytes += run.bytes;
+    maskedCells += run.maskedCells;
+  }
+  return { status, code, rows, bytes, maskedCells };
+}

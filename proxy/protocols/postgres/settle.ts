@@ -1,0 +1,73 @@
+import type { ClassifiedStatement } from './classification.ts';
+import type { Conversation } from './conversation.ts';
+import type { Names, PreparedStatement } from './names.ts';
+import type { Run } from './run.ts';
+
+/**
+ * Carries a completed SQL statement over to the names it made or removed: PREPARE, DEALLOCATE, DECLARE,
+ * CLOSE and DISCARD share their names with Parse, Bind and Close.
+ */
+export function settle(talk: Conversation, run: Run): void {
+  const { statement } = run.result;
+  const { control } = statement;
+  switch (control.type) {
+    case 'prepare':
+      put(talk.statements, control.name, prepared(talk, run, control.statement, 'prepare'));
+      break;
+    case 'deallocate':
+      remove(talk.statements, control.name);
+      break;
+    case 'declare':
+      put(talk.portals, control.name, {
+        prepared: prepared(talk, run, { ...statement, control: { type: 'none' } }, 'declare'),
+        resultFormats: [],
+        parameters: () => [],
+        fields: undefined,
+        describing: false,
+        rows: 0,
+      });
+      break;
+    case 'close':
+      remove(talk.portals, control.name);
+      break;
+    case 'discard':
+      if (control.what !== 'all') break;
+      talk.statements.clear();
+      talk.portals.clear();
+      break;
+    default:
+      break;
+  }
+}
+
+function prepared(
+  talk: Conversation,
+  run: Run,
+  statement: ClassifiedStatement,
+  by: 'prepare' | 'declare',
+): PreparedStatement {
+  const { start, end } = run.result.statement;
+  return {
+    text: run.text?.subarray(start, end) ?? new Uint8Array(),
+    by,
+    classification: { fingerprint: run.permit.decisionId, statements: [statement] },
+    catalogEpoch: talk.database.epoch,
+    sessionEpoch: talk.session.epoch,
+    parameterTypes: [],
+    fields: undefined,
+    describing: false,
+  };
+}
+
+function put<T>(names: Names<T>, name: string, value: T): void {
+  names.confirm(names.define(name, value, settled));
+}
+
+/** @param name - undefined: all of them */
+function remove<T>(names: Names<T>, name: string | undefined): void {
+  if (name === undefined) names.clear();
+  else names.confirm(names.define(name, undefined, settled));
+}
+
+/** What is confirmed at once belongs to no group. */
+const settled = -1;
