@@ -88,7 +88,6 @@ export function parseConfig(file: string, text: string): Config {
       bundle: path(raw.policy.bundle),
       data: path(raw.policy.data),
       verification: verification && {
-        keyId: verification.key_id,
         algorithm: verification.algorithm,
         key: secret(verification.key),
         scope: verification.scope,
@@ -104,7 +103,10 @@ export function parseConfig(file: string, text: string): Config {
     },
     record: { directory: path(raw.record.directory) },
     privacy: { key: secret(raw.privacy.key) },
-    admin: { listen: address(raw.admin?.listen ?? '127.0.0.1:9464', ['admin', 'listen']) },
+    admin: {
+      listen: address(raw.admin?.listen ?? '127.0.0.1:9464', ['admin', 'listen']),
+      hosts: raw.admin?.hosts ?? [],
+    },
     history: { windowSeconds: raw.history?.window_seconds ?? limits.historyWindowSeconds },
     listeners,
     limits: mergeLimits(raw.limits ?? {}),

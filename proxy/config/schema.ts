@@ -40,10 +40,12 @@ const issuer = object(
   },
 );
 
+const bundleAlgorithms = ['RS', 'PS', 'ES', 'HS'].flatMap((kind) => ['256', '384', '512'].map((bits) => kind + bits));
+
 const policy = object(
   { bundle: path, data: path },
   {
-    verification: object({ key_id: text, algorithm: text, key: secret }, { scope: text }),
+    verification: object({ algorithm: { enum: bundleAlgorithms }, key: secret }, { scope: text }),
     watch: { type: 'boolean' },
   },
 );
@@ -99,7 +101,7 @@ export const configSchema = object(
     upstreams: { type: 'array', items: upstream, minItems: 1, maxItems: 1000 },
   },
   {
-    admin: object({ listen: address }),
+    admin: object({ listen: address }, { hosts: texts }),
     history: object({ window_seconds: { type: 'integer', minimum: 1, maximum: limits.historyWindowSecondsMax } }),
     limits: object({}, Object.fromEntries(Object.keys(limits).map((bound) => [snakeCase(bound), limit]))),
   },
@@ -112,7 +114,6 @@ export interface RawConfig {
     readonly bundle: string;
     readonly data: string;
     readonly verification?: {
-      readonly key_id: string;
       readonly algorithm: string;
       readonly key: string;
       readonly scope?: string;
@@ -135,7 +136,7 @@ export interface RawConfig {
     readonly upstreams: readonly string[];
   }[];
   readonly upstreams: readonly RawUpstream[];
-  readonly admin?: { readonly listen: string };
+  readonly admin?: { readonly listen: string; readonly hosts?: readonly string[] };
   readonly history?: { readonly window_seconds: number };
   readonly limits?: Readonly<Record<string, number>>;
 }

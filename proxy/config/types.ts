@@ -29,7 +29,6 @@ export interface IssuerConfig {
 
 /** How bundles are verified (`policy.verification`). */
 export interface VerificationConfig {
-  readonly keyId: string;
   readonly algorithm: string;
   /** A public key in PEM, or the shared secret of an HS algorithm. */
   readonly key: SecretReference;
@@ -97,7 +96,11 @@ export interface Config {
   };
   readonly record: { readonly directory: string };
   readonly privacy: { readonly key: SecretReference };
-  readonly admin: { readonly listen: Address };
+  readonly admin: {
+    readonly listen: Address;
+    /** Host names it may be asked for by, besides `localhost` and addresses. */
+    readonly hosts: readonly string[];
+  };
   readonly history: { readonly windowSeconds: number };
   readonly listeners: readonly ListenerConfig[];
   readonly limits: Limits;

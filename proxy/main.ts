@@ -1,0 +1,308 @@
+/**
+ * The composition root: a configuration becomes services, services become a gate, the gate serves
+ * listeners. The only file that knows all of them.
+ */
+import { hostname } from 'node:os';
+import { createSecureContext, type SecureContext } from 'node:tls';
+import { type Readiness, startAdmin } from './admin/index.ts';
+import { type Audit, openAudit } from './audit/index.ts';
+import { loadMaterials, type Materials } from './config/materials.ts';
+import type { Address, Config } from './config.ts';
+import { systemClock, ulids } from './core/clock.ts';
+import { Gate } from './core/gate.ts';
+import { type Listener, listen } from './core/listener.ts';
+import { type Log, silentLog } from './core/log.ts';
+import { createMasker } from './core/masker.ts';
+import type { Clock, ProtocolAdapter } from './core/ports.ts';
+import { runtimeFault } from './core/runtime.ts';
+import { createHistory } from './history/index.ts';
+import { createIdentity, type IdentityService } from './identity/index.ts';
+import { createMetrics, type Metrics } from './metrics/registry.ts';
+import { createPolicyEngine, type PolicyEngine } from './policy/engine.ts';
+import { createAdapter } from './protocols/index.ts';
+import { createRecorder, type Recorder } from './record/index.ts';
+
+/** What a test may put in the place of the machine's. */
+export interface GatewayDependencies {
+  readonly log?: Log;
+  readonly clock?: Clock;
+}
+
+/** A gateway that serves. */
+export interface RunningGateway {
+  /** What it listens on, in the order of the configuration. */
+  readonly listeners: readonly (Address & { readonly protocol: string })[];
+  readonly admin: Address;
+  readonly readiness: Readiness;
+  /** Activates the bundle, the data and the certificates again. @throws when one cannot be; what was active stays. */
+  reload(): Promise<void>;
+  /** Drains, then closes everything. Bounded by `drainTimeoutMs` and `closeTimeoutMs`. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts everything a configuration names. What cannot start is an error, and leaves nothing behind; an
+ * issuer that cannot be reached yet only keeps the gateway from being ready.
+ * @throws Error that says which part could not start.
+ */
+export async function startGateway(config: Config, dependencies: GatewayDependencies = {}): Promise<RunningGateway> {
+  const fault = runtimeFault(process.versions.node);
+  if (fault !== undefined) throw new Error(fault);
+  const log = dependencies.log ?? silentLog;
+  const clock = dependencies.clock ?? systemClock;
+  const closers = new Closers();
+  try {
+    const materials = await loadMaterials(config);
+    const services = await startServices(config, materials, { log, clock }, closers);
+    return await startListening(config, materials, services, { log, clock }, closers);
+  } catch (error) {
+    await closers.close(log, config.limits.closeTimeoutMs);
+    throw error;
+  }
+}
+
+/**
+ * Reads everything a configuration refers to and activates its bundle, without serving or contacting anybody.
+ * @returns the revisions that would be in force.
+ * @throws Error that says what does not hold.
+ */
+export async function checkGateway(config: Config): Promise<{ readonly bundle: string; readonly data: string }> {
+  const materials = await loadMaterials(config);
+  const policy = await openPolicy(config, materials, { log: silentLog, clock: systemClock }, false);
+  const { revisions } = policy;
+  await policy.close();
+  return revisions;
+}
+
+/** What is injected everywhere. */
+interface Surroundings {
+  readonly log: Log;
+  readonly clock: Clock;
+}
+
+/** The services behind the gate, and the gate. */
+interface Services {
+  readonly policy: PolicyEngine;
+  readonly audit: Audit;
+  readonly identity: IdentityService;
+  readonly recorder: Recorder;
+  readonly metrics: Metrics;
+  readonly gate: Gate;
+}
+
+async function startServices(
+  config: Config,
+  materials: Materials,
+  { log, clock }: Surroundings,
+  closers: Closers,
+): Promise<Services> {
+  const metrics = createMetrics();
+  const audit = await openAudit({
+    ...config.audit,
+    key: materials.auditKey,
+    clock,
+    instance: `${hostname()}:${process.pid}`,
+    host: hostname(),
+    onError: (error) => log.error('audit', { error }),
+  });
+  closers.add('audit', () => audit.close());
+
+  const policy = await openPolicy(config, materials, { log, clock }, config.policy.watch);
+  closers.add('policy', () => policy.close());
+  const activated = () => {
+    metrics.bundleActivated(policy.revisions, clock.nowMs());
+    audit.append({ event: 'activated', members: '', own: { ...policy.revisions } });
+    log.info('policy activated', { ...policy.revisions });
+  };
+  activated();
+  policy.onActivate(activated);
+
+  const identity = await createIdentity({
+    issuers: issuerOptions(config, materials),
+    clock,
+    onEvent: ({ issuer, event, error }) => {
+      metrics.identityEvent(issuer, event);
+      if (error !== undefined) log.warn('identity', { issuer, event, why: error });
+    },
+  });
+  closers.add('identity', () => identity.close());
+
+  const recorder = createRecorder({
+    directory: config.record.directory,
+    clock,
+    onError: (error) => log.error('record', { error }),
+  });
+  closers.add('record', () => recorder.close());
+
+  const gate = new Gate({
+    policy,
+    audit,
+    recorder,
+    metrics,
+    identity,
+    history: createHistory({ clock, windowSeconds: config.history.windowSeconds }),
+    clock,
+    ids: ulids(clock),
+    limits: config.limits,
+  });
+  return { policy, audit, identity, recorder, metrics, gate };
+}
+
+async function openPolicy(
+  config: Config,
+  materials: Materials,
+  { log, clock }: Surroundings,
+  watch: boolean,
+): Promise<PolicyEngine> {
+  const { bundle, data, verification } = config.policy;
+  return await createPolicyEngine({
+    bundle: {
+      file: bundle,
+      // An empty key verifies nothing: a configured verification is never skipped.
+      ...(verification && { verification: { ...verification, key: materials.verificationKey ?? '' } }),
+    },
+    data: { file: data },
+    clock,
+    watch,
+    onEvent: (event) => {
+      if (event.type === 'refused') log.error('policy refused; what was active stays', { why: event.fault.message });
+    },
+  });
+}
+
+function issuerOptions(config: Config, materials: Materials) {
+  return config.identity.issuers.map(({ tokenType, algorithms, authorizedParties, ca: _file, ...issuer }, index) => {
+    const ca = materials.issuerCas[index];
+    return {
+      ...issuer,
+      typ: tokenType,
+      ...(algorithms && { algorithms }),
+      ...(authorizedParties && { authorizedParties }),
+      ...(ca !== undefined && { ca }),
+    };
+  });
+}
+
+async function startListening(
+  config: Config,
+  materials: Materials,
+  services: Services,
+  { log, clock }: Surroundings,
+  closers: Closers,
+): Promise<RunningGateway> {
+  const { policy, audit, identity, recorder, metrics, gate } = services;
+  const masker = createMasker({ key: materials.privacyKey });
+  const bound: { readonly listener: Listener; readonly adapter: ProtocolAdapter }[] = [];
+  let draining = false;
+  const readiness = (): Readiness => {
+    const checks = {
+      policy: policy.ready,
+      identity: identity.ready,
+      audit: audit.ready,
+      record: recorder.ready,
+      listeners: bound.length === config.listeners.length && bound.every(({ listener }) => listener.ready),
+      not_draining: !draining,
+    };
+    return { ready: Object.values(checks).every(Boolean), checks };
+  };
+  // Before the listeners, so that a gateway that starts can be told from a dead one; closed after them.
+  const { hosts: allowedHosts, listen: adminAddress } = config.admin;
+  const admin = await startAdmin({ ...adminAddress, allowedHosts, metrics, readiness });
+  closers.add('admin', () => admin.close());
+
+  const contexts = secureContexts(materials);
+  for (const [index, { protocol, listen: address, upstreams }] of config.listeners.entries()) {
+    const adapter = createAdapter(protocol, {
+      tls: () => contexts[index] ?? noContext(),
+      upstreams,
+      materials: materials.upstreams,
+      masker,
+      clock,
+      limits: config.limits,
+      log,
+    });
+    closers.add(`${protocol} adapter`, () => adapter.close());
+    const listener = await listen({
+      ...address,
+      limits: config.limits,
+      clock,
+      log,
+      serve: (connection) => adapter.serve(connection, gate),
+      refused: () => metrics.refusal(protocol, 'limit_reached'),
+    });
+    closers.add(`${protocol} listener`, () => listener.drain(0));
+    bound.push({ listener, adapter });
+  }
+  closers.add('sessions', async () => {
+    draining = true;
+    for (const { listener } of bound) listener.stop();
+    gate.drain();
+    await Promise.all(bound.map(({ listener }) => listener.drain(config.limits.drainTimeoutMs)));
+  });
+
+  let closing: Promise<void> | undefined;
+  return {
+    listeners: bound.map(({ listener, adapter }) => ({ ...addressOf(listener), protocol: adapter.protocol })),
+    admin: admin.address,
+    get readiness() {
+      return readiness();
+    },
+    async reload() {
+      // All that can fail comes before anything changes.
+      const fresh = secureContexts(await loadMaterials(config));
+      await policy.reload();
+      contexts.splice(0, contexts.length, ...fresh);
+    },
+    close() {
+      closing ??= closers.close(log, config.limits.drainTimeoutMs + config.limits.closeTimeoutMs);
+      return closing;
+    },
+  };
+}
+
+/** One context for all connections of a listener, so that TLS sessions resume. */
+function secureContexts(materials: Materials): SecureContext[] {
+  return materials.listeners.map(({ certificate: cert, key }) =>
+    createSecureContext({ cert, key, minVersion: 'TLSv1.2' }),
+  );
+}
+
+function noContext(): never {
+  throw new Error('a listener without a certificate');
+}
+
+function addressOf({ host, port }: Listener): Address {
+  return { host, port };
+}
+
+/** What was started, closed in the opposite order. */
+class Closers {
+  readonly #closers: { readonly name: string; close(): void | Promise<void> }[] = [];
+
+  add(name: string, close: () => void | Promise<void>): void {
+    this.#closers.push({ name, close });
+  }
+
+  /** Closes everything, whatever fails or hangs on the way. Never throws; gives up waiting after `patienceMs`. */
+  async close(log: Log, patienceMs: number): Promise<void> {
+    let impatient: NodeJS.Timeout | undefined;
+    const tooLong = new Promise<void>((resolve) => {
+      impatient = setTimeout(() => {
+        log.error('closing took too long; what is left is abandoned', { patienceMs });
+        resolve();
+      }, patienceMs);
+    });
+    await Promise.race([this.#closeAll(log), tooLong]);
+    clearTimeout(impatient);
+  }
+
+  async #closeAll(log: Log): Promise<void> {
+    for (const { name, close } of this.#closers.splice(0).toReversed()) {
+      try {
+        await close();
+      } catch (error) {
+        log.error('closing failed', { part: name, error: error instanceof Error ? error : new Error(String(error)) });
+      }
+    }
+  }
+}

@@ -1,0 +1,153 @@
+/** Everything a gateway reads, written into one folder: configuration, keys, certificates, data. For tests and the demo. */
+import { randomBytes } from 'node:crypto';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { stringify } from 'yaml';
+import type { JsonObject } from '../../proxy/core/types.ts';
+import { type KeyPair, makeCertificates } from './tls.ts';
+
+/** One upstream to be written into the configuration. */
+export interface UpstreamFiles {
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+  /** PEM of the CA to verify it with; undefined: no TLS. */
+  readonly ca: string | undefined;
+  readonly serverName?: string;
+  readonly databases?: readonly string[];
+  readonly searchPath?: readonly string[];
+  readonly logins: Readonly<
+    Record<string, { readonly user: string; readonly password: string } | ({ readonly user: string } & KeyPair)>
+  >;
+}
+
+/** What {@link writeGatewayFiles} writes. */
+export interface GatewayFilesOptions {
+  /** An existing folder. */
+  readonly directory: string;
+  readonly issuer: string;
+  readonly audience: string;
+  readonly upstreams: readonly UpstreamFiles[];
+  /** `data.config`. */
+  readonly data: JsonObject;
+  /** A bundle to copy. */
+  readonly bundle: string;
+  /** `limits:` of the configuration, in its own snake case. */
+  readonly limits?: Readonly<Record<string, number>>;
+  /** Ports of the PostgreSQL listener and of admin; 0 by default. */
+  readonly port?: number;
+  readonly adminPort?: number;
+  /** Further top-level keys of the configuration, merged over what is written (one level deep). */
+  readonly config?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+}
+
+/** Where everything is, as absolute paths. */
+export interface GatewayFiles {
+  readonly configFile: string;
+  readonly caFile: string;
+  /** PEM of the CA that signed the listener's certificate (localhost, 127.0.0.1, ::1). */
+  readonly ca: string;
+  readonly auditFile: string;
+  readonly auditKeyFile: string;
+  readonly auditKey: Buffer;
+  readonly privacyKey: Buffer;
+  readonly recordDirectory: string;
+  readonly dataFile: string;
+  readonly bundleFile: string;
+  readonly certificateFile: string;
+  readonly keyFile: string;
+}
+
+/** Writes them; secrets are readable by their owner only. */
+export async function writeGatewayFiles(options: GatewayFilesOptions): Promise<GatewayFiles> {
+  const { directory } = options;
+  const at = (name: string) => join(directory, name);
+  const certificates = await makeCertificates();
+  const auditKey = randomBytes(32).toString('base64url');
+  const privacyKey = randomBytes(32).toString('base64url');
+  const files: GatewayFiles = {
+    configFile: at('sallyport.yaml'),
+    caFile: at('ca.pem'),
+    ca: certificates.ca,
+    auditFile: at('audit/audit.jsonl'),
+    auditKeyFile: at('keys/audit'),
+    auditKey: Buffer.from(auditKey),
+    privacyKey: Buffer.from(privacyKey),
+    recordDirectory: at('recordings'),
+    dataFile: at('data.json'),
+    bundleFile: at('bundle.tar.gz'),
+    certificateFile: at('tls.crt'),
+    keyFile: at('keys/tls.key'),
+  };
+  await mkdir(at('keys'), { recursive: true, mode: 0o700 });
+  await mkdir(files.recordDirectory, { recursive: true, mode: 0o700 });
+  await writeFile(files.caFile, certificates.ca);
+  await writeFile(files.certificateFile, certificates.server.certificate);
+  await writeSecret(files.keyFile, certificates.server.key);
+  await writeSecret(files.auditKeyFile, auditKey);
+  await writeSecret(at('keys/privacy'), privacyKey);
+  await writeFile(files.dataFile, `${JSON.stringify(options.data, undefined, 2)}\n`);
+  await copyFile(options.bundle, files.bundleFile);
+  const upstreams = await Promise.all(options.upstreams.map((upstream) => writeUpstream(directory, upstream)));
+  const config: Record<string, unknown> = {
+    identity: {
+      issuers: [{ issuer: options.issuer, audience: options.audience, allow_insecure_http: true }],
+    },
+    policy: { bundle: './bundle.tar.gz', data: './data.json' },
+    audit: { file: './audit/audit.jsonl', key: 'file:./keys/audit' },
+    record: { directory: './recordings' },
+    privacy: { key: 'file:./keys/privacy' },
+    admin: { listen: `127.0.0.1:${options.adminPort ?? 0}` },
+    listeners: [
+      {
+        protocol: 'postgres',
+        listen: `127.0.0.1:${options.port ?? 0}`,
+        tls: { certificate: './tls.crt', key: 'file:./keys/tls.key' },
+        upstreams: options.upstreams.map(({ name }) => name),
+      },
+    ],
+    upstreams,
+    ...(options.limits && { limits: options.limits }),
+  };
+  for (const [key, value] of Object.entries(options.config ?? {})) config[key] = { ...Object(config[key]), ...value };
+  await writeFile(files.configFile, stringify(config));
+  return files;
+}
+
+async function writeUpstream(directory: string, upstream: UpstreamFiles): Promise<Record<string, unknown>> {
+  const inside = (name: string) => `./${relative(directory, join(directory, name))}`;
+  const logins: Record<string, unknown> = {};
+  for (const [name, login] of Object.entries(upstream.logins)) {
+    const base = `keys/${upstream.name}-${name}`;
+    if ('password' in login) {
+      await writeSecret(join(directory, base), login.password);
+      logins[name] = { user: login.user, password: `file:${inside(base)}` };
+    } else {
+      await writeFile(join(directory, `${base}.crt`), login.certificate);
+      await writeSecret(join(directory, `${base}.key`), login.key);
+      logins[name] = { user: login.user, certificate: inside(`${base}.crt`), key: `file:${inside(`${base}.key`)}` };
+    }
+  }
+  const caFile = `upstream-${upstream.name}-ca.pem`;
+  if (upstream.ca !== undefined) await writeFile(join(directory, caFile), upstream.ca);
+  return {
+    name: upstream.name,
+    protocol: 'postgres',
+    address: `${upstream.host}:${upstream.port}`,
+    tls:
+      upstream.ca === undefined
+        ? { mode: 'disable' }
+        : {
+            mode: 'verify-full',
+            ca: inside(caFile),
+            ...(upstream.serverName !== undefined && { server_name: upstream.serverName }),
+          },
+    ...(upstream.databases && { databases: upstream.databases }),
+    ...(upstream.searchPath && { search_path: upstream.searchPath }),
+    logins,
+  };
+}
+
+async function writeSecret(file: string, secret: string): Promise<void> {
+  await writeFile(file, secret, { mode: 0o600 });
+}
