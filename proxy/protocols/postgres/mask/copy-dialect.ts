@@ -64,10 +64,10 @@ export function textDialect(options: CopyOptions): Dialect | Fault {
 
 /** CSV: quoted fields may hold anything, with quotes escaped; PostgreSQL quotes a value that looks like the NULL text. */
 export function csvDialect(options: CopyOptions): Dialect | Fault {
-  const { delimiter, quote, escape, nullText } = options;
+  const { delimiter, quote, escape: escaping, nullText } = options;
   if (!isByte(delimiter) || /[\r\n]/.test(delimiter)) return odd('delimiter');
   if (!isByte(quote) || quote === delimiter || /[\r\n]/.test(quote)) return odd('quote');
-  if (!isByte(escape) || /[\r\n]/.test(escape)) return odd('escape');
+  if (!isByte(escaping) || /[\r\n]/.test(escaping)) return odd('escape');
   if (!isPlain(nullText, delimiter) || nullText.includes(quote)) return odd('NULL text');
 
   const nullBytes = Buffer.from(nullText);
@@ -78,11 +78,11 @@ export function csvDialect(options: CopyOptions): Dialect | Fault {
     /^[ \t]|[ \t]$|[\r\n]/.test(value) ||
     value.includes(delimiter) ||
     value.includes(quote) ||
-    value.includes(escape);
+    value.includes(escaping);
   const encode = (value: string): string => {
     if (!needsQuotes(value)) return value;
     let out = quote;
-    for (const char of value) out += char === quote || char === escape ? escape + char : char;
+    for (const char of value) out += char === quote || char === escaping ? escaping + char : char;
     return out + quote;
   };
   const decode = (raw: string): string => {
@@ -91,13 +91,13 @@ export function csvDialect(options: CopyOptions): Dialect | Fault {
     const inner = raw.slice(1, -1);
     for (let at = 0; at < inner.length; at++) {
       const next = inner[at + 1];
-      if (inner[at] === escape && (next === quote || next === escape)) at++;
+      if (inner[at] === escaping && (next === quote || next === escaping)) at++;
       out += inner[at];
     }
     return out;
   };
   return {
-    scan: csvScanner(delimiter.charCodeAt(0), quote.charCodeAt(0), escape.charCodeAt(0)),
+    scan: csvScanner(delimiter.charCodeAt(0), quote.charCodeAt(0), escaping.charCodeAt(0)),
     isNull: (raw) => nullBytes.equals(raw),
     decode,
     encode,

@@ -94,7 +94,7 @@ class Run {
     for (let column = 0; column < count; column++) {
       if (at + 4 > end) return malformed;
       const size = int32(input, at);
-      const next = at + 4 + (size > 0 ? size : 0);
+      const next = at + 4 + Math.max(size, 0);
       if (size < -1 || next > end) return malformed;
       const cell = cells[column];
       if (cell !== undefined && (size >= 0 || cell.kind === 'constant')) growth += this.#mask(cell, at, next);
