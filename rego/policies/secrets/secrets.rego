@@ -1,0 +1,62 @@
+# METADATA
+# title: Secrets are out of reach
+# description: |
+#   Relations and columns labelled `secret`, and what PostgreSQL itself keeps that shows values, credentials or other
+#   sessions, are refused outright: a mask would still say that they are there, and how many.
+package sallyport.policies.secrets
+
+import data.sallyport.lib.sql
+
+# METADATA
+# title: Refused
+deny contains {"code": "secret_relation", "message": message} if {
+	some relation in sql.relations
+	"secret" in sql.labels(relation)
+	message := concat("", [sql.qualified(relation), " holds secrets. No agent may use it."])
+}
+
+deny contains {"code": "secret_column", "message": message} if {
+	some relation in sql.relations
+	some column in relation.columns
+	"secret" in column.labels
+	message := concat("", [sql.qualified(relation), ".", column.name, " is a secret. Leave it out."])
+}
+
+deny contains {"code": "system_relation", "message": message} if {
+	some relation in sql.relations
+	relation.schema == "pg_catalog"
+	revealing(relation)
+	message := concat("", [sql.qualified(relation), " shows values, credentials or other sessions."])
+}
+
+revealing(relation) if relation.name in always
+
+# Tables that views show the harmless part of.
+revealing(relation) if {
+	relation.name in object.keys(columns)
+	not relation.whole_row == false
+	not is_via(relation)
+}
+
+revealing(relation) if {
+	some column in relation.columns
+	column.name in columns[relation.name]
+}
+
+is_via(relation) if relation.via != ""
+
+columns := {
+	"pg_authid": {"rolpassword"},
+	"pg_subscription": {"subconninfo"},
+	"pg_foreign_server": {"srvoptions"},
+	"pg_foreign_data_wrapper": {"fdwoptions"},
+}
+
+always := {
+	"pg_aios", "pg_backend_memory_contexts", "pg_config", "pg_file_settings", "pg_hba_file_rules",
+	"pg_ident_file_mappings", "pg_largeobject", "pg_shadow", "pg_shmem_allocations", "pg_stat_activity",
+	"pg_stat_gssapi", "pg_stat_progress_copy", "pg_stat_replication", "pg_stat_ssl", "pg_stat_statements",
+	"pg_stat_statements_info", "pg_stat_subscription", "pg_stat_wal_receiver", "pg_statistic",
+	"pg_statistic_ext_data", "pg_stats", "pg_stats_ext", "pg_stats_ext_exprs", "pg_user_mapping",
+	"pg_user_mappings",
+}
