@@ -270,12 +270,18 @@ class FileAudit implements Audit {
   }
 }
 
-/** Nothing waits for an appended event and nobody could handle its failure, so an unfit one leaves a line that says so. */
+/** Nothing waits for an appended event and nobody could handle its failure: of an unfit one, what fits is kept. */
 function serialiseOrStub(event: AuditEvent, time: string): Entry {
   try {
     return serialiseEvent(event, time, limits.auditEventBytesMax);
   } catch (error) {
-    return { time, event: event.event, members: '', own: `"unfit":${JSON.stringify(describe(error))}` };
+    const unfit = describe(error);
+    try {
+      const own = { ...event.own, unfit };
+      return serialiseEvent({ event: event.event, members: '', own }, time, limits.auditEventBytesMax);
+    } catch {
+      return { time, event: event.event, members: '', own: `"unfit":${JSON.stringify(unfit)}` };
+    }
   }
 }
 
