@@ -19,8 +19,8 @@ export type { PostgresUpstream } from './upstreams.ts';
 
 /** What one PostgreSQL listener is made of. */
 export interface PostgresAdapterOptions {
-  /** The gateway's certificate and key towards clients. */
-  readonly tls: SecureContext;
+  /** The gateway's certificate and key towards clients, as they are now: a reload may replace them. */
+  readonly tls: () => SecureContext;
   /** What can be reached through this listener; with more than one, clients ask for `upstream/database`. */
   readonly upstreams: readonly PostgresUpstream[];
   readonly masker: Masker;
@@ -49,7 +49,7 @@ class PostgresAdapter implements ProtocolAdapter {
   }
 
   async serve(connection: Connection, gateway: Gateway): Promise<void> {
-    const outcome = await acceptClient(connection.socket, this.#options);
+    const outcome = await acceptClient(connection.socket, { tls: this.#options.tls(), limits: this.#options.limits });
     switch (outcome.kind) {
       case 'cancel':
         await this.#cancels.cancel(outcome);

@@ -237,8 +237,8 @@ class Relay {
     const owed = expected.drain();
     this.#talk.abandon(owed, { status: 'unknown' });
     if (owed.length > 0 && upstream.socket.writable) void upstream.cancel().finally(() => upstream.socket.destroy());
-    else upstream.socket.destroy();
-    if (!client.socket.writableEnded) client.socket.end();
+    else upstream.socket.destroySoon();
+    if (!client.socket.writableEnded) endWith(client.socket, Buffer.alloc(0), this.#talk.limits.postgresLingerMs);
     finish(outcome);
   }
 }

@@ -50,7 +50,7 @@ export class ServerMessages implements MessageSink {
       this.#desynchronised(type);
       return;
     }
-    if (first) this.midMessage = this.#passes(run);
+    if (first) this.midMessage = this.#isChecked(run) && this.#passes(run);
     if (!this.midMessage) return;
     this.midMessage = !last;
     run.bytes += to - from;
@@ -66,6 +66,11 @@ export class ServerMessages implements MessageSink {
     const muted = talk.muted;
     if (this.#reply(type, body) && (!muted || !talk.muted)) talk.toClient.range(chunk, from, to);
     return talk.ending !== undefined;
+  }
+
+  /** Columns that could meet what is masked are held against what was judged before the first row passes. */
+  #isChecked(run: Run): boolean {
+    return run.checked || !run.plan.sensitive || this.#fromDescription(run);
   }
 
   /** Whether the row that begins here goes to the client. A row that began goes on to its end, whatever happens. */
@@ -188,6 +193,7 @@ export class ServerMessages implements MessageSink {
       return this.#desynchronised(backendTypes.copyOutResponse);
     }
     const { columns } = run.result;
+    run.checked = true;
     if (columns === undefined) return true;
     if (response.format !== 0 || response.columnFormats.length !== columns.length) {
       return this.#failClosed('COPY answered with other columns than were judged.');
@@ -232,7 +238,7 @@ export class ServerMessages implements MessageSink {
     this.#batch = undefined;
     const run = this.#running();
     if (run === undefined) return;
-    if (run.rowMask === undefined && run.copyMask === undefined && !this.#maskFromDescription(run)) return;
+    if (run.rowMask === undefined && run.copyMask === undefined && !this.#fromDescription(run)) return;
     const masked = (run.copyMask ?? run.rowMask)?.apply(batch.chunk, batch.from, batch.to);
     if (masked === undefined || 'fault' in masked) {
       this.#failClosed(masked?.fault ?? 'Masked rows arrived before their columns were known.');
@@ -245,11 +251,11 @@ export class ServerMessages implements MessageSink {
   }
 
   /** In the extended protocol the columns come from an earlier Describe, their formats from Bind. */
-  #maskFromDescription(run: Run): boolean {
+  #fromDescription(run: Run): boolean {
     const head = this.#talk.expected.head;
     const portal = head?.kind === 'execute' ? head.portal : undefined;
     const fields = portal && fieldsOf(portal);
-    if (fields === undefined) return this.#failClosed('Masked rows arrived before their columns were known.');
+    if (fields === undefined) return this.#failClosed('Rows arrived before their columns were known.');
     return this.#columnsKnown(run, fields);
   }
 
