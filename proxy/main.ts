@@ -219,7 +219,6 @@ async function startListening(
       masker,
       clock,
       limits: config.limits,
-      log,
     });
     closers.add(`${protocol} adapter`, () => adapter.close());
     const listener = await listen({

@@ -1,12 +1,11 @@
 /** The protocols that the gateway speaks: adding one is a folder and a line here. */
 import type { SecureContext } from 'node:tls';
 import type { UpstreamMaterials } from '../config/materials.ts';
-import type { ListenerConfig } from '../config/types.ts';
+import type { ListenerConfig, PostgresUpstreamConfig } from '../config/types.ts';
 import type { Limits } from '../core/limits.ts';
-import type { Log } from '../core/log.ts';
 import type { Masker } from '../core/masker.ts';
 import type { Clock, ProtocolAdapter } from '../core/ports.ts';
-import { createPostgresAdapter } from './postgres/index.ts';
+import { createPostgresAdapter, type PostgresUpstream } from './postgres/index.ts';
 
 /** What every adapter is made of, whatever its protocol. */
 export interface AdapterParts {
@@ -18,14 +17,29 @@ export interface AdapterParts {
   readonly masker: Masker;
   readonly clock: Clock;
   readonly limits: Limits;
-  readonly log: Log;
 }
 
 const adapters: Readonly<Record<ListenerConfig['protocol'], (parts: AdapterParts) => ProtocolAdapter>> = {
-  postgres: createPostgresAdapter,
+  postgres: (parts) => createPostgresAdapter({ ...parts, upstreams: parts.upstreams.map(postgresUpstream(parts)) }),
 };
 
 /** The adapter for one listener. */
 export function createAdapter(protocol: ListenerConfig['protocol'], parts: AdapterParts): ProtocolAdapter {
   return adapters[protocol](parts);
+}
+
+/** An upstream as its adapter wants it: what was configured, with what the configuration refers to in its place. */
+function postgresUpstream({ materials }: AdapterParts): (upstream: PostgresUpstreamConfig) => PostgresUpstream {
+  return ({ name, address, tls, databases, searchPath }) => {
+    const known = materials.get(name);
+    if (known === undefined) throw new Error(`the materials of upstream ${name} were not loaded`);
+    return {
+      name,
+      ...address,
+      tls: tls.mode === 'disable' ? tls : { mode: tls.mode, ca: known.ca, serverName: tls.serverName },
+      databases,
+      searchPath,
+      logins: known.logins,
+    };
+  };
 }
