@@ -1,16 +1,14 @@
-import { createHmac, createSecretKey } from 'node:crypto';
 import { limits } from './limits.ts';
+import { keyedHasher } from './masker/keyed-hash.ts';
 import { compilePattern, type Pattern } from './masker/pattern.ts';
 import { redactor } from './masker/redact.ts';
 import type { MaskMethod } from './types.ts';
 
+export { hashPrefix } from './masker/keyed-hash.ts';
 export { mostPrivate, parseMaskMethod } from './masker/method.ts';
 
 /** What stands for the hidden part of a text. Always the same, so that it tells nothing about a length. */
 export const maskText = '***';
-
-/** What every keyed hash begins with. */
-export const hashPrefix = 'hmac:';
 
 /**
  * A mask made ready for many values. A `constant` needs no value (`null` stands for the absence of one, whatever the
@@ -45,14 +43,10 @@ export interface Masker {
  * - `email`: `***@` and the domain, which stays readable. What is not one address with a plausible domain is hidden whole.
  * - `redact_pattern`: see `redactor`.
  *
- * @param options.key - secret, at least 32 bytes; gateways that should give the same hashes share it.
+ * @param options.key - secret, 32 to 64 bytes; gateways that should give the same hashes share it.
  */
 export function createMasker(options: { readonly key: Uint8Array }): Masker {
-  if (options.key.length < 32) throw new RangeError('the mask key must have at least 32 bytes');
-  const key = createSecretKey(options.key);
-  const keyedHash = (value: string | Uint8Array): string =>
-    hashPrefix + createHmac('sha256', key).update(value).digest('hex').slice(0, 32);
-
+  const keyedHash = keyedHasher(options.key);
   const ready = new WeakMap<MaskMethod, CompiledMask>();
   const compile = (method: MaskMethod): CompiledMask => {
     const known = ready.get(method) ?? make(method, keyedHash);

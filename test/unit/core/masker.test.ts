@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import { limits } from '../../../proxy/core/limits.ts';
 import { createMasker, mostPrivate, parseMaskMethod } from '../../../proxy/core/masker.ts';
@@ -66,8 +67,24 @@ describe('the mask methods', () => {
     expect(createMasker({ key: Buffer.alloc(32, 8) }).keyedHash('né')).not.toBe(hash);
   });
 
-  test('a short key is refused', () => {
+  test('a hash is what the platform’s HMAC gives, whatever the lengths of key and value', () => {
+    for (const keyBytes of [32, 33, 63, 64]) {
+      const key = Buffer.from(Array.from({ length: keyBytes }, (_, at) => at * 7 + 1));
+      const { keyedHash } = createMasker({ key });
+      for (const length of [0, 1, 54, 55, 56, 63, 64, 65, 1023, 1024, 1025, 5000]) {
+        for (const unit of ['a', 'é', '€', '😀']) {
+          const value = unit.repeat(length);
+          const digest = createHmac('sha256', key).update(value).digest('hex');
+          expect(keyedHash(value)).toBe(`hmac:${digest.slice(0, 32)}`);
+          expect(keyedHash(Buffer.from(value))).toBe(keyedHash(value));
+        }
+      }
+    }
+  });
+
+  test('a key that is too short or longer than a block is refused', () => {
     expect(() => createMasker({ key: new Uint8Array(31) })).toThrow(RangeError);
+    expect(() => createMasker({ key: new Uint8Array(65) })).toThrow(RangeError);
   });
 
   test('a value past the bound is hidden whole', () => {
