@@ -43,7 +43,7 @@ export interface Masker {
  * - `email`: `***@` and the domain, which stays readable. What is not one address with a plausible domain is hidden whole.
  * - `redact_pattern`: see `redactor`.
  *
- * @param options.key - secret, 32 to 64 bytes; gateways that should give the same hashes share it.
+ * @param options.key - secret, at least 32 bytes; gateways that should give the same hashes share it.
  */
 export function createMasker(options: { readonly key: Uint8Array }): Masker {
   const keyedHash = keyedHasher(options.key);

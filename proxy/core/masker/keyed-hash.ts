@@ -12,15 +12,16 @@ const shortBytes = 1024;
  * hexadecimal. A result can have thousands of cells to hash, and making a `Hmac` object costs more than twice as much as
  * the two digests it is defined by, so short values get these directly; a test compares the two.
  *
- * @param key - 32 to 64 bytes.
+ * @param key - at least 32 bytes. @throws RangeError otherwise
  * @see https://www.rfc-editor.org/rfc/rfc2104#section-2
  */
 export function keyedHasher(key: Uint8Array): (value: string | Uint8Array) => string {
-  if (key.length < 32 || key.length > blockBytes) throw new RangeError('the mask key must have 32 to 64 bytes');
+  if (key.length < 32) throw new RangeError('the mask key must have at least 32 bytes');
   const secret = createSecretKey(key);
   const inner = Buffer.alloc(blockBytes + 3 * shortBytes, 0x36);
   const outer = Buffer.alloc(blockBytes + 32, 0x5c);
-  for (const [at, byte] of key.entries()) {
+  const padded = key.length > blockBytes ? hash('sha256', key, 'buffer') : key;
+  for (const [at, byte] of padded.entries()) {
     inner[at] = byte ^ 0x36;
     outer[at] = byte ^ 0x5c;
   }

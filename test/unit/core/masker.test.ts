@@ -68,7 +68,7 @@ describe('the mask methods', () => {
   });
 
   test('a hash is what the platform’s HMAC gives, whatever the lengths of key and value', () => {
-    for (const keyBytes of [32, 33, 63, 64]) {
+    for (const keyBytes of [32, 33, 63, 64, 65, 200]) {
       const key = Buffer.from(Array.from({ length: keyBytes }, (_, at) => at * 7 + 1));
       const { keyedHash } = createMasker({ key });
       for (const length of [0, 1, 54, 55, 56, 63, 64, 65, 1023, 1024, 1025, 5000]) {
@@ -82,9 +82,8 @@ describe('the mask methods', () => {
     }
   });
 
-  test('a key that is too short or longer than a block is refused', () => {
+  test('a short key is refused', () => {
     expect(() => createMasker({ key: new Uint8Array(31) })).toThrow(RangeError);
-    expect(() => createMasker({ key: new Uint8Array(65) })).toThrow(RangeError);
   });
 
   test('a value past the bound is hidden whole', () => {
