@@ -82,7 +82,9 @@ class FileAudit implements Audit {
   /** Events that wait for the next write. */
   readonly #pending: Entry[] = [];
   #pendingBytes = 0;
-  #unsynced = { events: 0, bytes: 0 };
+  /** Counted from the start; syncs overlap, so each one says how far it got. */
+  #written = { events: 0, bytes: 0 };
+  #synced = { events: 0, bytes: 0 };
   /** Why the trail was left, for the line that says that it is back. */
   #failure = '';
   #refused = 0;
@@ -104,7 +106,7 @@ class FileAudit implements Audit {
     const origin = { instance, host };
     this.#trail = new Trail({ file, key, rotateBytes, keep, origin, time: this.#time, onError }, this.#syncer, tail);
     this.#trail.start(tail.head.seq === 0 ? 'created' : 'started', {});
-    this.#unsynced.events = 1;
+    this.#written.events = 1;
     this.#timer = setInterval(() => this.#tick(), limits.auditTickMs);
     this.#timer.unref();
   }
@@ -177,11 +179,11 @@ class FileAudit implements Audit {
     if (!this.#trail.open) this.#recover();
     const { length } = this.#pending;
     try {
-      this.#unsynced.bytes += this.#trail.put(this.#pending);
+      this.#written.bytes += this.#trail.put(this.#pending);
     } catch (error) {
       throw this.#fail(error);
     }
-    this.#unsynced.events += length;
+    this.#written.events += length;
     this.#pending.length = 0;
     this.#pendingBytes = 0;
     this.#retryDelayMs = limits.auditRetryMsMin;
@@ -204,7 +206,7 @@ class FileAudit implements Audit {
     } catch (error) {
       throw this.#fail(error);
     }
-    this.#unsynced.events += 1;
+    this.#written.events += 1;
     this.#refused = 0;
     this.#lost = 0;
   }
@@ -230,7 +232,13 @@ class FileAudit implements Audit {
     if (this.#pending.length > 0 || !this.#trail.open) this.#tryPut();
     this.#check();
     if (!this.#syncer.busy) this.#sync().catch(() => {});
-    this.#options.onLag?.(this.#unsynced.events + this.#pending.length, this.#unsynced.bytes + this.#pendingBytes);
+    this.#tellLag();
+  }
+
+  #tellLag(): void {
+    const events = this.#written.events - this.#synced.events + this.#pending.length;
+    const bytes = this.#written.bytes - this.#synced.bytes + this.#pendingBytes;
+    this.#options.onLag?.(events, bytes);
   }
 
   #check(): void {
@@ -247,15 +255,14 @@ class FileAudit implements Audit {
 
   async #sync(): Promise<void> {
     const { fd } = this.#trail;
-    if (fd === undefined || this.#unsynced.events === 0) return;
-    const { events, bytes } = this.#unsynced;
+    const reached = { ...this.#written };
+    if (fd === undefined || reached.events === this.#synced.events) return;
     try {
       await this.#syncer.sync(fd);
     } catch (error) {
       throw this.#fail(error);
     }
-    this.#unsynced.events -= events;
-    this.#unsynced.bytes -= bytes;
+    if (reached.events > this.#synced.events) this.#synced = reached;
   }
 
   #syncNow(): void {
@@ -266,7 +273,7 @@ class FileAudit implements Audit {
     } catch (error) {
       throw this.#fail(error);
     }
-    this.#unsynced = { events: 0, bytes: 0 };
+    this.#synced = { ...this.#written };
   }
 }
 

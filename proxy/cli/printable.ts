@@ -12,5 +12,6 @@ export function printable(text: string): string {
 }
 
 function escaped(text: string, at: number): string {
+  if (text === '\n') return '\\n';
   return `\\u${text.charCodeAt(at).toString(16).padStart(4, '0')}`;
 }
