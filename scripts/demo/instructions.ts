@@ -1,0 +1,41 @@
+import { type DemoStack, shop, shown } from './stack.ts';
+import { bold, dim } from './terminal.ts';
+
+/** What to paste to try the running demo by hand. */
+export function instructions(stack: DemoStack, agent: string): string {
+  const ca = shown(stack.files.caFile);
+  const { host, port } = stack;
+  return `
+${bold('It stays up. Try it:')}
+
+  ${dim('# psql: the token is the password')}
+  PGPASSWORD=$(scripts/sallyport token ${agent}) \\
+    psql "host=localhost port=${port} dbname=${shop.database} user=${shop.login} sslmode=verify-full sslrootcert=${ca}"
+
+  ${dim('# node-postgres')}
+  TOKEN=$(scripts/sallyport token ${agent}) scripts/with-node node --input-type=module -e '
+    import { readFileSync } from "node:fs"; import pg from "pg";
+    const client = new pg.Client({ host: "${host}", port: ${port}, database: "${shop.database}", user: "${shop.login}",
+      password: process.env.TOKEN, ssl: { ca: readFileSync("${ca}", "utf8") } });
+    await client.connect();
+    console.table((await client.query("SELECT name, email, city FROM customers LIMIT 3")).rows);
+    await client.end();'
+
+  ${dim('# any driver')}
+  host ${host}, port ${port}, database ${shop.database}, user ${shop.login}, TLS with the CA ${ca}, password: a token
+
+  ${dim('# what was decided, and what was seen')}
+  scripts/sallyport audit tail --file ${shown(stack.files.auditFile)}
+  scripts/sallyport audit verify --file ${shown(stack.files.auditFile)} --key file:${shown(stack.files.auditKeyFile)}
+  ls -R ${shown(stack.files.recordDirectory)}   ${dim('# then: scripts/sallyport replay FILE')}
+  curl ${stack.adminUrl}/metrics
+  curl ${stack.adminUrl}/readyz
+
+  ${dim('# labels and limits are swapped while it runs: edit the data file and save it')}
+  ${shown(stack.files.dataFile)}
+  ${dim('# the gateway’s own log')}
+  ${shown(stack.logFile)}
+
+Ctrl-c stops everything and removes ${shown(stack.files.configFile.replace(/\/[^/]*$/, ''))}.
+`;
+}

@@ -1,0 +1,204 @@
+/**
+ * `make demo`: starts everything, tells the story, and stays up until ctrl-c. With `--once` it stops after the
+ * story, and fails when a step differs from what it should show.
+ */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import pg from 'pg';
+import type { JsonObject } from '../../proxy/core/types.ts';
+import { Evidence } from './evidence.ts';
+import { instructions } from './instructions.ts';
+import { agents, type DemoStack, shop, startStack } from './stack.ts';
+import { type Answer, type Refused, type Step, story } from './story.ts';
+import { bold, cyan, dim, green, red, say, table, yellow } from './terminal.ts';
+
+const { values: options } = parseArgs({
+  options: { once: { type: 'boolean', default: false }, directory: { type: 'string', default: '.demo' } },
+});
+const agent = Object.keys(agents)[0] ?? '';
+const differences: string[] = [];
+
+/** A client as an agent has it: the gateway's address, a login name, a token as the password. */
+async function connect(stack: DemoStack, password: string): Promise<pg.Client> {
+  const client = new pg.Client({
+    host: stack.host,
+    port: stack.port,
+    database: shop.database,
+    user: shop.login,
+    password,
+    ssl: { ca: stack.files.ca },
+    application_name: 'demo',
+  });
+  client.on('error', () => {});
+  await client.connect();
+  return client;
+}
+
+async function tell(step: Step, client: pg.Client, evidence: Evidence): Promise<void> {
+  say(`\n${bold(step.title)}  ${dim(step.why)}`);
+  say(`  ${cyan('agent')}   ${step.sql}${step.parameters ? dim(`  -- $1 = ${step.parameters.join(', ')}`) : ''}`);
+  const mark = await evidence.mark();
+  const differs = (what: string) => {
+    differences.push(`${step.title}: ${what}`);
+    say(`  ${red('DIFFERS')} ${what}`);
+  };
+  const refused = 'code' in step.expect;
+  const outcome = await attempt(client, step);
+  if ('error' in outcome) {
+    showError(outcome.error);
+    if (!('code' in step.expect)) differs('it was refused');
+    else for (const what of compare(outcome.error, step.expect)) differs(what);
+  } else {
+    say(
+      indent(
+        table(
+          outcome.columns,
+          outcome.rows.map((row) => Object.values(row).map(String)),
+        ),
+      ),
+    );
+    const wrong = 'check' in step.expect ? step.expect.check(outcome) : 'it was answered';
+    if (wrong !== undefined) differs(wrong);
+  }
+
+  const wanted = refused ? 'decided' : 'completed';
+  const events = await evidence.eventsSince(mark, (found) => found.some(({ event }) => event === wanted));
+  for (const event of events) say(`  ${yellow('audit')}   ${summary(event)}`);
+  const decided = events.find(({ event }) => event === 'decided');
+  if (decided?.effect !== (refused ? 'deny' : 'allow')) differs(`the trail says ${String(decided?.effect)}`);
+  if (!refused && !events.some(({ event, status }) => event === 'completed' && status === 'ok')) {
+    differs('the trail does not say that it completed');
+  }
+
+  const growth = await evidence.growthSince(mark);
+  for (const [name, by] of growth) say(`  ${green('metric')}  ${name} +${by}`);
+  const grew = (pattern: RegExp) => [...growth.keys()].some((name) => pattern.test(name));
+  if (!grew(new RegExp(`^sallyport_decisions_total.*effect="${refused ? 'deny' : 'allow'}"`))) {
+    differs('no metric counted the decision');
+  }
+  if ('masked' in step.expect && !grew(/^sallyport_masked_cells_total/)) differs('no metric counted masked values');
+  if ('code' in step.expect && !grew(new RegExp(`^sallyport_refusals_total.*code="${step.expect.code}"`))) {
+    differs('no metric counted the refusal by its code');
+  }
+}
+
+async function attempt(client: pg.Client, step: Step): Promise<Answer | { error: pg.DatabaseError }> {
+  try {
+    const result = await client.query<Record<string, unknown>>(step.sql, step.parameters && [...step.parameters]);
+    const columns = result.fields.map(({ name }) => name);
+    return { columns, rows: result.rows, rowCount: result.rowCount ?? 0 };
+  } catch (error) {
+    if (error instanceof pg.DatabaseError) return { error };
+    throw error;
+  }
+}
+
+function showError(error: pg.DatabaseError): void {
+  say(`  ${red('refused')} ${error.code}  ${error.message}`);
+  if (error.hint) say(`  ${dim('hint')}    ${error.hint}`);
+}
+
+function compare(error: pg.DatabaseError, expected: Refused): string[] {
+  const wrong: string[] = [];
+  if (error.code !== expected.sqlstate) wrong.push(`SQLSTATE ${error.code} instead of ${expected.sqlstate}`);
+  let code: unknown;
+  try {
+    code = Object(JSON.parse(error.detail ?? '')).code;
+  } catch {
+    wrong.push('the detail is not JSON');
+  }
+  if (code !== expected.code) wrong.push(`code ${String(code)} instead of ${expected.code}`);
+  return wrong;
+}
+
+/** The members of an event that tell the story. */
+function summary(event: JsonObject): string {
+  const names = [
+    'seq',
+    'event',
+    'decision_id',
+    'effect',
+    'action',
+    'code',
+    'reasons',
+    'status',
+    'rows',
+    'masked_cells',
+  ];
+  const told = names.flatMap((name) => {
+    const value = event[name];
+    if (value === undefined || (Array.isArray(value) && value.length === 0)) return [];
+    const codes = Array.isArray(value) ? value.map((reason) => String(Object(reason).code)) : value;
+    return [[name, name === 'decision_id' ? String(value).slice(-8) : codes] as const];
+  });
+  return JSON.stringify(Object.fromEntries(told));
+}
+
+function indent(text: string): string {
+  return text.replace(/^ {4}/gm, '          ');
+}
+
+/** A password that is no token opens nothing. */
+async function tellLogin(stack: DemoStack): Promise<pg.Client> {
+  say(
+    `\n${bold('Signing in')}  ${dim('The password is a short-lived OIDC token; the agent never has a database password.')}`,
+  );
+  try {
+    await (await connect(stack, 'hunter2')).end();
+    differences.push('Signing in: a made-up password was accepted');
+  } catch (error) {
+    if (!(error instanceof pg.DatabaseError)) throw error;
+    showError(error);
+    if (error.code !== '28000') differences.push(`Signing in: SQLSTATE ${error.code} instead of 28000`);
+  }
+  const client = await connect(stack, await stack.token(agent));
+  say(`  ${green('signed in')} as ${agent}, with a token of ${agents[agent]?.join(', ')}`);
+  return client;
+}
+
+async function tellEvidence(stack: DemoStack): Promise<void> {
+  say(
+    `\n${bold('The evidence')}  ${dim('Every line of the trail is sealed and chained; recordings hold what the client saw.')}`,
+  );
+  const { auditFile, auditKeyFile, recordDirectory } = stack.files;
+  const verified = await stack.cli(['audit', 'verify', '--file', auditFile, '--key', `file:${auditKeyFile}`]);
+  say(verified.output.trimEnd().replace(/^/gm, '  '));
+  if (verified.code !== 0) differences.push('The evidence: the trail does not verify');
+  const recordings = await readdir(recordDirectory, { recursive: true });
+  const [recording] = recordings
+    .filter((name) => name.endsWith('.sprec'))
+    .toSorted()
+    .toReversed();
+  if (recording === undefined) differences.push('The evidence: there is no recording');
+  else say(`  recorded in   ${join(recordDirectory, recording)}`);
+}
+
+async function main(): Promise<number> {
+  let stack: DemoStack | undefined;
+  const interrupted = new Promise<'interrupted'>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve('interrupted'));
+  });
+  try {
+    say(bold('Starting'));
+    stack = await startStack(options.directory, (what) => say(`  ${what}`));
+    const evidence = new Evidence(stack.files.auditFile, stack.adminUrl);
+    const client = await tellLogin(stack);
+    for (const step of story) await tell(step, client, evidence);
+    await client.end();
+    await tellEvidence(stack);
+    if (differences.length > 0) {
+      say(`\n${red('Not as it should be:')}\n${differences.map((difference) => `  ${difference}`).join('\n')}`);
+    } else say(`\n${green('Every step went as it should.')}`);
+    if (options.once) return differences.length === 0 ? 0 : 1;
+    say(instructions(stack, agent));
+    const end = await Promise.race([interrupted, stack.ended]);
+    if (end !== 'interrupted') say(red(`The gateway ended: ${end}`));
+    return end === 'interrupted' ? 0 : 1;
+  } finally {
+    say(dim('\nStopping'));
+    await stack?.stop();
+  }
+}
+
+process.exitCode = await main();

@@ -1,0 +1,216 @@
+/** Starts what the demo needs: PostgreSQL with the shop, an OIDC provider with agents, the gateway as a child process. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join, relative } from 'node:path';
+import { createInterface } from 'node:readline';
+import { defaultBundle, repositoryData } from '../../test/support/gateway.ts';
+import { type GatewayFiles, writeGatewayFiles } from '../../test/support/gateway-files.ts';
+import { startOidc } from '../../test/support/oidc.ts';
+import { startPostgres } from '../../test/support/postgres.ts';
+import { datasetSql, roleSql, schemaSql } from './dataset.ts';
+
+const repository = join(import.meta.dirname, '../..');
+
+/** The shop's database and the name under which agents log in to it. */
+export const shop = { database: 'shop', login: 'agent' } as const;
+
+/** The agents the provider knows, with their groups. */
+export const agents: Readonly<Record<string, readonly string[]>> = {
+  'support-agent': ['support'],
+  'analyst-agent': ['analytics'],
+};
+
+/** Everything that runs. */
+export interface DemoStack {
+  /** Where PostgreSQL clients connect to. */
+  readonly host: string;
+  readonly port: number;
+  readonly adminUrl: string;
+  readonly files: GatewayFiles;
+  /** Agents and the references to their secrets, for `sallyport token`. */
+  readonly profileFile: string;
+  readonly logFile: string;
+  /** Settles when the gateway ended by itself, with what it last said. */
+  readonly ended: Promise<string>;
+  /** A token, minted by `sallyport token` as an agent's start-up script would. */
+  token(agent: string): Promise<string>;
+  /** Runs a `sallyport` subcommand. */
+  cli(args: readonly string[]): Promise<{ readonly code: number; readonly output: string }>;
+  stop(): Promise<void>;
+}
+
+/** Starts it in a folder, which is emptied before, and removed by `stop`. `say` is told what is being done. */
+export async function startStack(directory: string, say: (what: string) => void): Promise<DemoStack> {
+  const undo: (() => Promise<unknown>)[] = [];
+  const stop = async () => {
+    for (const step of undo.splice(0).toReversed()) await step();
+  };
+  try {
+    return await start(directory, say, undo, stop);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function start(
+  directory: string,
+  say: (what: string) => void,
+  undo: (() => Promise<unknown>)[],
+  stop: () => Promise<void>,
+): Promise<DemoStack> {
+  await rm(directory, { recursive: true, force: true });
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  undo.push(() => rm(directory, { recursive: true, force: true, maxRetries: 3 }));
+
+  say('PostgreSQL');
+  const postgres = await startPostgres({ exclusive: true });
+  undo.push(() => postgres.stop());
+  await postgres.psql(`CREATE DATABASE ${shop.database}`);
+  const rolePassword = randomBytes(18).toString('base64url');
+  for (const sql of [schemaSql, ...datasetSql(), roleSql('sallyport_agent', rolePassword), 'ANALYZE']) {
+    await postgres.psql(sql, { database: shop.database });
+  }
+
+  say('OIDC provider');
+  const clients = Object.entries(agents).map(([subject, groups]) => ({ subject, groups }));
+  const oidc = await startOidc({ clients });
+  undo.push(() => oidc.stop());
+  const profileFile = await writeProfile(directory, oidc);
+
+  say('gateway');
+  const port = await freePort(6432);
+  const adminPort = await freePort(9464);
+  const files = await writeGatewayFiles({
+    directory,
+    issuer: oidc.issuer,
+    audience: oidc.audience,
+    bundle: defaultBundle,
+    data: await repositoryData(),
+    port,
+    adminPort,
+    upstreams: [
+      {
+        name: 'orders',
+        host: postgres.host,
+        port: postgres.port,
+        ca: postgres.ca,
+        databases: [shop.database],
+        logins: { [shop.login]: { user: 'sallyport_agent', password: rolePassword } },
+      },
+    ],
+  });
+  const logFile = join(directory, 'gateway.log');
+  const child = spawn(process.execPath, ['proxy/cli/main.ts', 'serve', '--config', files.configFile], {
+    cwd: repository,
+    stdio: ['ignore', 'ignore', 'pipe'],
+    // A terminal's ctrl-c goes to the whole group: the gateway is drained by us instead, once.
+    detached: true,
+  });
+  undo.push(() => end(child));
+  const { ended } = await untilServing(child, logFile);
+  const cli: DemoStack['cli'] = (args) => runCli(args, profileFile);
+  return {
+    host: '127.0.0.1',
+    port,
+    adminUrl: `http://127.0.0.1:${adminPort}`,
+    files,
+    profileFile,
+    logFile,
+    ended,
+    cli,
+    async token(agent) {
+      const { code, output } = await cli(['token', agent]);
+      if (code !== 0) throw new Error(`sallyport token failed: ${output}`);
+      return output.trim();
+    },
+    stop,
+  };
+}
+
+async function writeProfile(
+  directory: string,
+  oidc: { issuer: string; audience: string; secretOf(subject: string): string | undefined },
+): Promise<string> {
+  const folder = join(directory, 'agents');
+  await mkdir(folder, { mode: 0o700 });
+  const references: Record<string, string> = {};
+  for (const agent of Object.keys(agents)) {
+    await writeFile(join(folder, agent), oidc.secretOf(agent) ?? '', { mode: 0o600 });
+    references[agent] = `file:./agents/${agent}`;
+  }
+  const file = join(directory, 'agents.json');
+  const profile = { issuer: oidc.issuer, audience: oidc.audience, agents: references };
+  await writeFile(file, `${JSON.stringify(profile, undefined, 2)}\n`);
+  return file;
+}
+
+/** Resolves once the gateway says that it serves, with a promise of its end. @throws when it ends before. */
+async function untilServing(child: ChildProcess, logFile: string): Promise<{ ended: Promise<string> }> {
+  const log = createWriteStream(logFile);
+  let last = '';
+  const ended = new Promise<string>((resolve) => child.once('exit', () => resolve(last)));
+  const serving = new Promise<boolean>((resolve) => {
+    if (child.stderr === null) throw new Error('the gateway has no standard error');
+    createInterface({ input: child.stderr }).on('line', (line) => {
+      log.write(`${line}\n`);
+      last = line;
+      if (line.includes('"message":"serving"')) resolve(true);
+    });
+  });
+  if (!(await Promise.race([serving, ended.then(() => false)]))) {
+    throw new Error(`the gateway did not start: ${await ended}`);
+  }
+  process.once('exit', () => child.kill('SIGKILL'));
+  return { ended };
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  child.kill('SIGTERM');
+  await ended;
+}
+
+function runCli(args: readonly string[], profile: string): Promise<{ code: number; output: string }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, ['proxy/cli/main.ts', ...args], {
+      cwd: repository,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, SALLYPORT_PROFILE: profile },
+    });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        output += text;
+      });
+    }
+    child.once('error', reject);
+    child.once('close', (code) => resolve({ code: code ?? 1, output }));
+  });
+}
+
+/** The preferred port when nobody has it, else any. */
+async function freePort(preferred: number): Promise<number> {
+  return (await tryPort(preferred)) ?? (await tryPort(0)) ?? Promise.reject(new Error('no port is free'));
+}
+
+function tryPort(port: number): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(undefined));
+    server.listen(port, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(address === null || typeof address === 'string' ? undefined : address.port));
+    });
+  });
+}
+
+/** A path as one would type it. */
+export function shown(path: string): string {
+  const short = relative(process.cwd(), path);
+  return short.startsWith('..') ? path : short;
+}
