@@ -6,7 +6,7 @@ const help = `sallyport: a gateway between AI agents and what they reach
   sallyport serve --config FILE     run the gateway (SIGTERM drains, SIGHUP activates bundle, data and certificates)
   sallyport check --config FILE     say whether the configuration, its secrets and its bundle hold
   sallyport token AGENT             an access token from the profile of the demo (--help for other issuers)
-  sallyport audit verify|tail       the audit trail (--help)
+  sallyport audit verify|tail|query the audit trail (--help)
   sallyport replay FILE             a recording (--help)
   sallyport --version
 `;
