@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { types } from 'node:util';
 import type { Command, Io } from './io.ts';
 
 const help = `sallyport: a gateway between AI agents and what they reach
@@ -43,11 +44,12 @@ export const run: Command = async (args, io) => {
 };
 
 function complain(error: unknown, io: Io): number {
-  const message = error instanceof Error ? error.message : String(error);
-  io.stderr.write(`sallyport: ${message}\n`);
-  const usage =
-    error instanceof Error && (error.name === 'UsageError' || ('code' in error && isParseArgsCode(error.code)));
-  return usage ? 2 : 1;
+  if (!types.isNativeError(error)) {
+    io.stderr.write(`sallyport: ${String(error)}\n`);
+    return 1;
+  }
+  io.stderr.write(`sallyport: ${error.message}\n`);
+  return error.name === 'UsageError' || ('code' in error && isParseArgsCode(error.code)) ? 2 : 1;
 }
 
 /** `parseArgs` of node:util throws a TypeError with one of these codes. */
