@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { asGatewayError, GatewayError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import type { AuditEvent, AuditPort, Clock } from '../core/ports.ts';
+import { describeError } from './errno.ts';
 import { type Entry, serialiseEvent, trailClosed } from './line.ts';
 import { lockTrail } from './lock.ts';
 import { checkKey } from './seal.ts';
@@ -215,7 +216,7 @@ class FileAudit implements Audit {
     this.#trail.abandon();
     this.#retryAtMs = this.#options.clock.monotonicMs() + this.#retryDelayMs;
     this.#retryDelayMs = Math.min(this.#retryDelayMs * 2, limits.auditRetryMsMax);
-    this.#failure = describe(cause);
+    this.#failure = describeError(cause);
     const error = new GatewayError('audit_unavailable', `the audit trail cannot be written (${this.#failure})`, {
       cause,
     });
@@ -282,7 +283,7 @@ function serialiseOrStub(event: AuditEvent, time: string): Entry {
   try {
     return serialiseEvent(event, time, limits.auditEventBytesMax);
   } catch (error) {
-    const unfit = describe(error);
+    const unfit = describeError(error);
     try {
       const own = { ...event.own, unfit };
       return serialiseEvent({ event: event.event, members: '', own }, time, limits.auditEventBytesMax);
@@ -290,10 +291,4 @@ function serialiseOrStub(event: AuditEvent, time: string): Entry {
       return { time, event: event.event, members: '', own: `"unfit":${JSON.stringify(unfit)}` };
     }
   }
-}
-
-function describe(cause: unknown): string {
-  if (!(cause instanceof Error)) return 'unknown';
-  const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : undefined;
-  return 'syscall' in cause && code !== undefined ? `${String(cause.syscall)}: ${code}` : cause.message;
 }

@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { limits } from '../core/limits.ts';
+import { describeError } from './errno.ts';
 import { type Line, type Opening, parseLine, parseOpening, trailClosed } from './line.ts';
 import { type RawLine, readLines } from './lines.ts';
 import { expectedMac, keyId } from './seal.ts';
@@ -43,7 +44,7 @@ export async function verifyAudit(files: readonly string[], key: Uint8Array, exp
     try {
       for await (const line of readLines(file, limits.auditLineBytesMax)) if (!chain.check(file, line)) break;
     } catch (error) {
-      chain.reject(file, 0, 'unreadable', error instanceof Error ? error.message : 'cannot be read');
+      chain.reject(file, 0, 'unreadable', describeError(error));
     }
     if (chain.defect !== undefined) break;
   }

@@ -68,7 +68,7 @@ class FileRecorder implements Recorder, Shared {
       this.#recordings.add(recording);
       return recording;
     } catch (error) {
-      this.failed(error instanceof Error ? error : new Error('a recording cannot be created'));
+      this.failed(new Error('a recording cannot be created', { cause: error }));
       throw unavailable(error);
     }
   }
@@ -133,7 +133,7 @@ class FileRecorder implements Recorder, Shared {
       }
       this.#ready = true;
     } catch (error) {
-      this.failed(error instanceof Error ? error : new Error('the directory of recordings cannot be written'));
+      this.failed(new Error('the directory of recordings cannot be written', { cause: error }));
     }
   }
 }

@@ -206,7 +206,7 @@ export class Recording implements SessionRecorder {
     this.#queue = [];
     this.#count(-this.#waitingBytes);
     this.resumeIfRelieved();
-    this.#shared.failed(cause instanceof Error ? cause : new Error('a frame could not be recorded', { cause }));
+    this.#shared.failed(new Error('a recording cannot be written', { cause }));
   }
 }
 
