@@ -3,6 +3,8 @@
 # description: When two policies mask the same thing, the most private method wins.
 package sallyport.lib.masks
 
+import data.sallyport.lib.policies
+
 # The more private, the lower. Methods that each keep another part of the value share a rank.
 rank := {
 	"null": 0,
@@ -53,3 +55,25 @@ agreed(methods) := method if {
 	}
 	method := sort(methods)[0]
 } else := {"null": {}}
+
+# METADATA
+# description: The masks of all policies in one document of the contract's shape.
+merged.columns[relation][column] := strictest(methods) if {
+	some relation, column
+	_ := policies.masks[_].columns[relation][column]
+	methods := {method | some name; method := policies.masks[name].columns[relation][column]}
+}
+
+merged[target][path] := strictest(methods) if {
+	some target in ["json", "text"]
+	some path
+	_ := policies.masks[_][target][path]
+	methods := {method | some name; method := policies.masks[name][target][path]}
+}
+
+# Which policies masked something.
+by contains name if {
+	some name, rule in policies.masks
+	some targets in rule
+	count(targets) > 0
+}

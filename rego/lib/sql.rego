@@ -44,19 +44,12 @@ only_system_relations if {
 }
 
 # Working data: what agents may change. A label of the relation, or of the whole upstream.
-working(relation) if "working" in labels(relation)
+working(relation) if "working" in relation.labels
 
 working(_) if input.resource.properties.labels.working == "true"
 
 # `schema.name`, for messages and masks.
 qualified(relation) := concat(".", [relation.schema, relation.name])
-
-# Labels of a relation: its own, and those data.config gives to its whole schema.
-labels(relation) := own | schema_wide if {
-	own := {label | some label in relation.labels}
-	known := data.config.upstreams[input.resource.properties.upstream].relations
-	schema_wide := {label | some label in known[concat("", [relation.schema, ".*"])].labels}
-} else := {label | some label in relation.labels}
 
 # The classifier accounted for everything, and found something.
 accounted_for if {

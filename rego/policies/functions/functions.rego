@@ -32,6 +32,16 @@ deny contains {
 	not statement.settings[0]
 }
 
+deny contains {
+	"code": "server_side_copy",
+	"message": "COPY from or to a file or program of the server is not available. Use STDIN or STDOUT.",
+} if {
+	some statement in sql.statements
+	some object_name in statement.objects
+	some prefix in ["file:", "program:"]
+	startswith(object_name, prefix)
+}
+
 allowed(called) if {
 	called.schema in sql.system_schemas
 	called.volatility in {"immutable", "stable"}

@@ -17,6 +17,7 @@ obligations contains {
 	sql.is_sql
 	"select" in sql.effects
 	not "copy" in sql.effects
+	count(sql.written) == 0
 	count(sql.relations) > 0
 	not sql.only_system_relations
 }

@@ -11,7 +11,7 @@ import data.sallyport.lib.sql
 # title: Refused
 deny contains {"code": "secret_relation", "message": message} if {
 	some relation in sql.relations
-	"secret" in sql.labels(relation)
+	"secret" in relation.labels
 	message := concat("", [sql.qualified(relation), " holds secrets. No agent may use it."])
 }
 
@@ -24,21 +24,28 @@ deny contains {"code": "secret_column", "message": message} if {
 
 deny contains {"code": "system_relation", "message": message} if {
 	some relation in sql.relations
-	relation.schema == "pg_catalog"
 	revealing(relation)
 	message := concat("", [sql.qualified(relation), " shows values, credentials or other sessions."])
 }
 
-revealing(relation) if relation.name in always
+revealing(relation) if {
+	relation.schema == "pg_catalog"
+	relation.name in always
+}
+
+# Of an extension, which can be installed in any schema.
+revealing(relation) if startswith(relation.name, "pg_stat_statements")
 
 # Tables that views show the harmless part of.
 revealing(relation) if {
+	relation.schema == "pg_catalog"
 	relation.name in object.keys(columns)
 	not relation.whole_row == false
 	not is_via(relation)
 }
 
 revealing(relation) if {
+	relation.schema == "pg_catalog"
 	some column in relation.columns
 	column.name in columns[relation.name]
 }
@@ -55,8 +62,7 @@ columns := {
 always := {
 	"pg_aios", "pg_backend_memory_contexts", "pg_config", "pg_file_settings", "pg_hba_file_rules",
 	"pg_ident_file_mappings", "pg_largeobject", "pg_shadow", "pg_shmem_allocations", "pg_stat_activity",
-	"pg_stat_gssapi", "pg_stat_progress_copy", "pg_stat_replication", "pg_stat_ssl", "pg_stat_statements",
-	"pg_stat_statements_info", "pg_stat_subscription", "pg_stat_wal_receiver", "pg_statistic",
+	"pg_stat_gssapi", "pg_stat_progress_copy", "pg_stat_replication", "pg_stat_ssl", "pg_stat_subscription", "pg_stat_wal_receiver", "pg_statistic",
 	"pg_statistic_ext_data", "pg_stats", "pg_stats_ext", "pg_stats_ext_exprs", "pg_user_mapping",
 	"pg_user_mappings",
 }

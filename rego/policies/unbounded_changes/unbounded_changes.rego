@@ -13,11 +13,21 @@ deny contains {
 	"message": "UPDATE and DELETE need a WHERE that depends on the row. Name the rows, or TRUNCATE a working table.",
 } if {
 	some statement in sql.statements
-	some effect in statement.effects
-	effect in {"update", "delete"}
-	not statement.has_where == true
-	not merges(statement)
+	unbounded(statement)
 }
 
-# MERGE matches rows by its ON condition.
-merges(statement) if "merge" in statement.effects
+unbounded(statement) if statement.has_where == false
+
+# It changes rows, and whether it says which is not known.
+unbounded(statement) if {
+	some effect in statement.effects
+	effect in {"update", "delete"}
+	not statement.has_where
+	not named_otherwise(statement)
+}
+
+# MERGE matches rows by its ON condition, INSERT … ON CONFLICT DO UPDATE by a key.
+named_otherwise(statement) if {
+	some effect in statement.effects
+	effect in {"merge", "insert"}
+}
