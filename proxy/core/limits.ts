@@ -209,6 +209,8 @@ export const limits = {
   maskedValueBytesMax: 1024 * 1024,
   /** One row that has a masked column; it must be held whole. */
   maskedRowBytesMax: 64 * 1024 * 1024,
+  /** Code units of a streamed text held back until a detector can tell; also the longest thing one detects. */
+  detectorHoldLengthMax: 16 * 1024,
   /** Columns of a result set (PostgreSQL's own bound). */
   resultColumnsMax: 1_664,
 } as const;

@@ -6,6 +6,7 @@ import type { MaskMethod } from './types.ts';
 
 export { hashPrefix } from './masker/keyed-hash.ts';
 export { mostPrivate, parseMaskMethod } from './masker/method.ts';
+export { createTextMasker, type TextMasker } from './masker/stream.ts';
 
 /** What stands for the hidden part of a text. Always the same, so that it tells nothing about a length. */
 export const maskText = '***';
