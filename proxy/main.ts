@@ -111,11 +111,18 @@ async function startServices(
   closers.add('policy', () => policy.close());
   const activated = () => {
     metrics.bundleActivated(policy.revisions, clock.nowMs());
-    audit.append({ event: 'activated', members: '', own: { ...policy.revisions } });
     log.info('policy activated', { ...policy.revisions });
+    audit.write({ event: 'activated', members: '', own: { ...policy.revisions } });
   };
   activated();
-  policy.onActivate(activated);
+  policy.onActivate(() => {
+    try {
+      activated();
+    } catch (error) {
+      // The trail is then refusing every decision as well, and says in its recovery that lines were lost.
+      log.error('an activation is not in the trail', { error: asError(error) });
+    }
+  });
 
   const identity = await createIdentity({
     issuers: issuerOptions(config, materials),
@@ -266,6 +273,10 @@ function secureContexts(materials: Materials): SecureContext[] {
   );
 }
 
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
+}
+
 function noContext(): never {
   throw new Error('a listener without a certificate');
 }
@@ -300,7 +311,7 @@ class Closers {
       try {
         await close();
       } catch (error) {
-        log.error('closing failed', { part: name, error: error instanceof Error ? error : new Error(String(error)) });
+        log.error('closing failed', { part: name, error: asError(error) });
       }
     }
   }
