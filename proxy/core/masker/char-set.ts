@@ -10,6 +10,7 @@ export interface CharSet {
 
 const last = 0x10ffff;
 
+/** The ASCII digits. */
 export const digits: readonly Range[] = [[0x30, 0x39]];
 
 /** ASCII letters, digits and the underscore. */
