@@ -51,30 +51,30 @@ export function createMetrics(options: { readonly process?: boolean } = {}): Met
     'sallyport_decisions_total',
     'Decisions by protocol, effect and the policy that gave the first reason.',
     ['protocol', 'effect', 'policy'],
-  ); // prettier-ignore
+  );
   const refusals = counter('sallyport_refusals_total', 'Refusals told to clients, by code.', ['protocol', 'code']);
   const maskedCells = counter('sallyport_masked_cells_total', 'Values masked on their way to a client.', ['protocol']);
   const decisionSeconds = histogram('sallyport_decision_seconds', 'From a classified operation to its decision.', [
     'protocol',
-  ]); // prettier-ignore
+  ]);
   const upstreamSeconds = histogram('sallyport_upstream_seconds', 'From a permit to the end of what it permitted.', [
     'protocol',
-  ]); // prettier-ignore
+  ]);
   const sessions = gauge('sallyport_sessions_active', 'Sessions open now.', ['protocol']);
   const sessionsOpened = counter('sallyport_sessions_total', 'Sessions opened.', ['protocol']);
   const auditLag = gauge('sallyport_audit_lag_seconds', 'Age of the oldest audit event that is not yet durable.');
   const bundleInfo = gauge('sallyport_bundle_info', 'Always 1; the labels name the revisions in force.', [
     'bundle',
     'data',
-  ]); // prettier-ignore
+  ]);
   const bundleActivated = gauge(
     'sallyport_bundle_activated_timestamp_seconds',
     'When the policy in force was activated.',
-  ); // prettier-ignore
+  );
   const identityEvents = counter('sallyport_identity_events_total', 'Discovery and key set events, by issuer.', [
     'issuer',
     'event',
-  ]); // prettier-ignore
+  ]);
   if (options.process !== false) collectDefaultMetrics({ register: registry });
 
   const protocol = boundLabel();

@@ -6,7 +6,16 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { CompactEncrypt, decodeJwt, type JWK } from 'jose';
 import { limits } from '../../proxy/core/limits.ts';
 import { type Oidc, startOidc } from '../support/oidc.ts';
-import { closeIdentities, forge, goodClaims, hs256, identityFor, rs256, without } from '../unit/identity/fixture.ts';
+import {
+  anotherOidc,
+  closeIdentities,
+  forge,
+  goodClaims,
+  hs256,
+  identityFor,
+  rs256,
+  without,
+} from '../unit/identity/fixture.ts';
 
 let oidc: Oidc;
 let key: JWK;
@@ -126,15 +135,14 @@ describe('the key', () => {
   });
 
   test('of one trusted issuer does not sign for another', async () => {
-    const other = await startOidc();
+    const other = await anotherOidc();
     const { refuse, accept } = await identityFor([oidc, other]);
     expect(await refuse(await other.sign({ ...goodClaims(oidc) }))).toMatchObject(invalid);
     expect((await accept(await other.sign(goodClaims(other)))).issuer).toBe(other.issuer);
-    await other.stop();
   });
 
   test('that was withdrawn verifies nothing', async () => {
-    const rotating = await startOidc();
+    const rotating = await anotherOidc();
     const { accept, refuse, clock } = await identityFor(rotating);
     const token = await rotating.token({ subject: 'triage-bot' });
     await accept(token);
@@ -142,18 +150,16 @@ describe('the key', () => {
     clock.aheadMs = limits.jwksCooldownMs;
     await accept(await rotating.token({ subject: 'triage-bot' }));
     expect(await refuse(token)).toMatchObject(invalid);
-    await rotating.stop();
   });
 
   test('an unknown one, asked for again and again, does not make the gateway hammer the issuer', async () => {
-    const victim = await startOidc();
+    const victim = await anotherOidc();
     const { refuse, clock } = await identityFor(victim);
     clock.aheadMs = limits.jwksCooldownMs;
     for (let number = 0; number < 50; number++) {
       expect(await refuse(forge(header({ kid: `k${number}` }), goodClaims(victim), bySelf))).toMatchObject(invalid);
     }
     expect(victim.requests('/jwks')).toBe(2);
-    await victim.stop();
   });
 });
 
@@ -330,13 +336,12 @@ describe('the actor', () => {
   });
 
   test('may not be named out of another issuer, not even a trusted one', async () => {
-    const other = await startOidc();
+    const other = await anotherOidc();
     const { refuse } = await identityFor([oidc, other]);
     for (const iss of [other.issuer, 'https://evil.example', '', null, 1]) {
       expect(await refuse(delegated({ sub: 'admin', iss }))).toMatchObject(invalid);
       expect(await refuse(delegated({ sub: 'triage-bot', act: { sub: 'admin', iss } }))).toMatchObject(invalid);
     }
-    await other.stop();
   });
 
   test.each([

@@ -8,7 +8,7 @@ import {
   type IdentityService,
   type IssuerOptions,
 } from '../../../proxy/identity/index.ts';
-import type { Oidc } from '../../support/oidc.ts';
+import { type Oidc, type OidcOptions, startOidc } from '../../support/oidc.ts';
 
 /** The machine's time, moved by hand: tokens of a real provider carry the real time. */
 export class MovableClock implements Clock {
@@ -33,13 +33,21 @@ export interface Fixture {
   refuse(token: string): Promise<GatewayError>;
 }
 
-const opened: IdentityService[] = [];
+const opened: { close(): unknown }[] = [];
 
-/** Ends every service that {@link identityFor} made; for `afterEach`. */
-export function closeIdentities(): void {
-  for (const identity of opened.splice(0)) identity.close();
+/** Ends every service that {@link identityFor} made, and every provider of {@link anotherOidc}; for `afterEach`. */
+export async function closeIdentities(): Promise<void> {
+  await Promise.all(opened.splice(0).map((each) => each.close()));
 }
 
+/** One more provider, for the length of a test: a failing test must not leave it listening. */
+export async function anotherOidc(options?: OidcOptions): Promise<Oidc> {
+  const oidc = await startOidc(options);
+  opened.push({ close: () => oidc.stop() });
+  return oidc;
+}
+
+/** A service that trusts these providers. */
 export async function identityFor(oidc: Oidc | Oidc[], options: Partial<IssuerOptions> = {}): Promise<Fixture> {
   const clock = new MovableClock();
   const events: IdentityEvent[] = [];

@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { limits } from '../../../proxy/core/limits.ts';
 import { type Oidc, startOidc } from '../../support/oidc.ts';
-import { closeIdentities, goodClaims, identityFor, without } from './fixture.ts';
+import { anotherOidc, closeIdentities, goodClaims, identityFor, without } from './fixture.ts';
 
 let oidc: Oidc;
 beforeAll(async () => {
@@ -68,13 +68,12 @@ describe('an access token from the provider', () => {
   });
 
   test('is told apart by issuer when two issuers have a subject of the same name', async () => {
-    const other = await startOidc();
+    const other = await anotherOidc();
     const { accept } = await identityFor([oidc, other]);
     const here = await accept(await oidc.token({ subject: 'triage-bot' }));
     const there = await accept(await other.token({ subject: 'triage-bot' }));
     expect([here.id, there.id]).toEqual(['triage-bot', 'triage-bot']);
     expect([here.issuer, there.issuer]).toEqual([oidc.issuer, other.issuer]);
-    await other.stop();
   });
 });
 

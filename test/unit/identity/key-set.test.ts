@@ -6,14 +6,14 @@ import { limits } from '../../../proxy/core/limits.ts';
 import { createIdentity } from '../../../proxy/identity/index.ts';
 import { type Oidc, startOidc } from '../../support/oidc.ts';
 import { makeCertificates } from '../../support/tls.ts';
-import { closeIdentities, goodClaims, identityFor } from './fixture.ts';
+import { anotherOidc, closeIdentities, goodClaims, identityFor } from './fixture.ts';
 
 let oidc: Oidc;
 beforeEach(async () => {
   oidc = await startOidc();
 });
 afterEach(async () => {
-  closeIdentities();
+  await closeIdentities();
   await oidc.stop();
 });
 
@@ -127,20 +127,19 @@ describe('an outage of the provider', () => {
   });
 
   test('of one of two issuers refuses that one’s tokens and makes the gateway not ready', async () => {
-    const other = await startOidc();
+    const other = await anotherOidc();
     other.setOutage(true);
     const { accept, refuse, identity } = await identityFor([oidc, other]);
     expect(identity.ready).toBe(false);
     expect((await accept(await oidc.token({ subject: 'triage-bot' }))).id).toBe('triage-bot');
     expect((await refuse(await other.sign(goodClaims(other)))).code).toBe('identity_unavailable');
-    await other.stop();
   });
 });
 
 describe('a provider over https', () => {
   test('is verified against the CA that was configured, and against nothing else', async () => {
     const [trusted, stranger] = await Promise.all([makeCertificates(), makeCertificates()]);
-    const secure = await startOidc({
+    const secure = await anotherOidc({
       issuerHost: 'localhost',
       tls: { key: trusted.server.key, certificate: trusted.server.certificate, ca: trusted.ca },
     });
@@ -148,7 +147,6 @@ describe('a provider over https', () => {
     expect((await good.accept(await secure.token({ subject: 'triage-bot' }))).issuer).toBe(secure.issuer);
     expect((await identityFor(secure, { ca: stranger.ca, allowInsecureHttp: false })).identity.ready).toBe(false);
     expect((await identityFor(secure, { allowInsecureHttp: false })).identity.ready).toBe(false);
-    await secure.stop();
   });
 });
 
