@@ -162,6 +162,8 @@ export const limits = {
   secretBytesMax: 64 * 1024,
   recordFrameBytesMax: 64 * 1024,
   recordBytesPerOperationMax: 256 * 1024,
+  /** A bound parameter past this is recorded as its keyed hash. */
+  recordParameterBytesMax: 16 * 1024,
   /** Frames are written to a recording in segments of about this size. */
   recordSegmentBytes: 32 * 1024,
   /** How long a frame waits for its segment to fill. */
