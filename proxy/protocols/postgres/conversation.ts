@@ -9,7 +9,7 @@ import type { Database } from './database.ts';
 import { type Expected, ExpectedReplies } from './expected.ts';
 import type { ClientLink, ServerLink } from './links.ts';
 import { Names, type Portal, type PreparedStatement } from './names.ts';
-import { outcomeOf } from './run.ts';
+import { outcomeOf, type Run } from './run.ts';
 
 /** What a conversation is held with. */
 export interface ConversationParts {
@@ -98,6 +98,26 @@ export class Conversation {
       reasons: [],
       endSession: true,
     };
+  }
+
+  /** The run whose rows, COPY data or completion come next. */
+  get running(): Run | undefined {
+    const { head } = this.expected;
+    if (head?.kind === 'execute') return head.run;
+    return head?.kind === 'query' && !head.failed ? head.runs[head.at] : undefined;
+  }
+
+  /** The upstream sent what it does not owe: which reply belongs to what cannot be told any more. Always false. */
+  desynchronised(type: number): false {
+    const what = JSON.stringify(String.fromCharCode(type));
+    this.fail({ code: 'internal_error', message: `The upstream sent ${what} where it was not expected.` });
+    return false;
+  }
+
+  /** A mask that was promised cannot be applied. Always false. */
+  failClosed(message: string): false {
+    this.fail({ code: 'mask_unprovable', message });
+    return false;
   }
 
   /** Completes what the dropped entries stood for: it never ran. */

@@ -1,5 +1,5 @@
 import type { Permit } from '../../core/permit.ts';
-import type { Refusal } from '../../core/types.ts';
+import type { ErrorFields } from './codec.ts';
 import type { Pending, Portal, PreparedStatement } from './names.ts';
 import type { OperationPlan } from './plan.ts';
 import type { Run } from './run.ts';
@@ -24,8 +24,8 @@ export type Expected =
   | { readonly kind: 'close'; readonly confirm: () => void; readonly discard: () => void }
   | { readonly kind: 'sync' }
   | { readonly kind: 'query'; readonly runs: readonly Run[]; at: number; failed: boolean }
-  /** The upstream was made to fail here; its error is rewritten to the refusal. */
-  | { readonly kind: 'deny'; readonly refusal: Refusal; readonly simple: boolean };
+  /** The upstream was made to fail here; its error is replaced by these words. */
+  | { readonly kind: 'deny'; readonly words: ErrorFields; readonly simple: boolean };
 
 /** A first-in first-out queue of {@link Expected}. */
 export class ExpectedReplies {

@@ -56,7 +56,7 @@ export function sqlstateOf(code: string): string {
 
 /** An ErrorResponse. NUL, which would end a field early, is dropped from every text. */
 export function errorResponse(words: ErrorWords): Buffer {
-  return backend.errorResponse(fieldsOf(words));
+  return backend.errorResponse(errorFields(words));
 }
 
 /** A refusal as an ErrorResponse: FATAL when it ends the session. The detail is JSON for machines. */
@@ -66,7 +66,7 @@ export function refusalResponse(refusal: Refusal, severity?: ErrorWords['severit
 
 /** The fields of {@link refusalResponse}, for who writes the message in another's place. */
 export function refusalFields(refusal: Refusal, severity?: ErrorWords['severity']): ErrorFields {
-  return fieldsOf({
+  return errorFields({
     severity: severity ?? (refusal.endSession ? 'FATAL' : 'ERROR'),
     sqlstate: sqlstateOf(refusal.code),
     message: `${refusal.message} (${refusal.code})`,
@@ -81,7 +81,8 @@ export function refusalFields(refusal: Refusal, severity?: ErrorWords['severity'
   });
 }
 
-function fieldsOf(words: ErrorWords): ErrorFields {
+/** The fields of {@link errorResponse}. */
+export function errorFields(words: ErrorWords): ErrorFields {
   const fields: [string, string | undefined][] = [
     ['S', words.severity],
     // V is the severity that no server setting translates.

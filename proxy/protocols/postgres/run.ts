@@ -58,3 +58,16 @@ export function outcomeOf(runs: readonly Run[], status: Outcome['status'], code?
   }
   return { status, code, rows, bytes, maskedCells };
 }
+
+/** What the client is told when the gateway ends a running operation. */
+export function cutRefusal(decisionId: string, message: string): Refusal {
+  return {
+    decisionId,
+    code: 'limit_reached',
+    policy: undefined,
+    message,
+    hint: 'Ask for less at once, with WHERE and LIMIT.',
+    reasons: [],
+    endSession: false,
+  };
+}

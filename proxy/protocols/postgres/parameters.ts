@@ -1,0 +1,41 @@
+import type { Bind } from './codec.ts';
+import type { Conversation } from './conversation.ts';
+import type { Portal, PreparedStatement, RecordedParameter } from './names.ts';
+import { hidesParameter } from './redact.ts';
+
+/** A portal without parameters. */
+export const noParameters: Portal['parameters'] = () => [];
+
+/** Bound values as the recording and policy may see them, worked out when first asked for. */
+export function boundParameters(bind: Bind, prepared: PreparedStatement, talk: Conversation): Portal['parameters'] {
+  if (bind.parameterCount === 0) return noParameters;
+  // Views of the message, which does not live as long as the portal.
+  const values = Array.from({ length: bind.parameterCount }, (_, index) => {
+    const value = bind.parameter(index);
+    return value === null ? null : Buffer.from(value);
+  });
+  const formats = bind.parameterFormats;
+  let recorded: readonly RecordedParameter[] | undefined;
+  return () => {
+    recorded ??= values.map((value, index) =>
+      recordedParameter(value, index, formats[formats.length === 1 ? 0 : index] ?? 0, prepared, talk),
+    );
+    return recorded;
+  };
+}
+
+function recordedParameter(
+  value: Buffer | null,
+  index: number,
+  format: 0 | 1,
+  prepared: PreparedStatement,
+  { database, masker, limits }: Conversation,
+): RecordedParameter {
+  const type = prepared.parameterTypes[index] ?? 0;
+  if (value === null) return { type, format, value: null, hashed: false };
+  const { statements } = prepared.classification;
+  const hashed = hidesParameter(statements, index + 1, (column) => database.isSensitive(column));
+  if (hashed || value.length > limits.recordParameterBytesMax)
+    return { type, format, value: masker.keyedHash(value), hashed: true };
+  return { type, format, value: format === 0 ? value.toString('utf8').toWellFormed() : value.toString('hex'), hashed };
+}
