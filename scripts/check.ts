@@ -83,7 +83,7 @@ function count(report: unknown, key: string): number {
 }
 
 const steps: readonly Step[] = [
-  whole('lint', 'format and lint', 'biome', ['ci', '.']),
+  whole('lint', 'format and lint', 'biome', ['ci', ...(process.stdout.isTTY ? [] : ['--colors=off']), '.']),
   whole('types', 'types', 'tsc', ['-p', 'tsconfig.check.json']),
   whole('build', 'build', 'tsc', ['-p', 'tsconfig.json']),
   { name: 'policies', title: 'policies and bundle', run: policies },
