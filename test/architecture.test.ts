@@ -161,7 +161,7 @@ describe('what a reader relies on', () => {
     const mirrored = everything
       .filter((path) => /^test\/unit\/.*\.test\.ts$/.test(path))
       .map((path) => path.split('/')[2]);
-    const parts = new Set([...readdirSync(join(root, 'proxy')), 'main', 'scripts']);
+    const parts = new Set([...readdirSync(join(root, 'proxy')), 'rego', 'scripts']);
     expect([...new Set(mirrored)].filter((name) => !parts.has(name ?? ''))).toEqual([]);
   });
 });

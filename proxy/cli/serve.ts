@@ -36,6 +36,8 @@ export const run: Command = async (args, io) => {
     });
     process.exit(1);
   };
+  // Whoever read the log is gone: no reason to stop judging.
+  process.stderr.on('error', () => {});
   process.on('uncaughtException', fatal('exception'));
   process.on('unhandledRejection', fatal('rejection'));
 
