@@ -1,10 +1,11 @@
 /**
  * Builds a policy bundle that the gateway can run and OPA can load.
  *
- *   OPA=path node scripts/bundle.ts [--check] [--source rego] [--output bundles/default.tar.gz]
+ *   OPA=path node scripts/bundle.ts [--check] [--policies rego/policies] [--output bundles/default.tar.gz]
  *     [--revision TEXT] [--sequence N] [--signing-key FILE --signing-alg RS256 [--scope TEXT]]
  *
- * `--check` builds, and compares with the file at `--output` instead of writing it.
+ * `--check` builds, and compares with the file at `--output` instead of writing it. `--policies` names a folder of
+ * policies to bundle with this project's main.rego and lib/ in place of the ones that ship; with `--bare`, by themselves.
  */
 import { execFile } from 'node:child_process';
 import { createHash, createPrivateKey, createSecretKey } from 'node:crypto';
@@ -21,7 +22,8 @@ import { hashOf } from '../proxy/policy/signature.ts';
 const { values: options } = parseArgs({
   options: {
     check: { type: 'boolean', default: false },
-    source: { type: 'string', default: 'rego' },
+    bare: { type: 'boolean', default: false },
+    policies: { type: 'string', default: 'rego/policies' },
     output: { type: 'string', default: 'bundles/default.tar.gz' },
     revision: { type: 'string' },
     sequence: { type: 'string' },
@@ -33,6 +35,7 @@ const { values: options } = parseArgs({
 
 const opa = process.env.OPA ?? 'opa';
 const entrypoint = 'sallyport/decision';
+const rego = 'rego';
 
 const run = promisify(execFile);
 
@@ -40,15 +43,7 @@ const run = promisify(execFile);
 async function compile(sources: readonly string[], directory: string): Promise<Uint8Array> {
   const built = join(directory, 'built.tar.gz');
   const flags = ['-t', 'wasm', '-O', '0', '-e', entrypoint, '--prune-unused'];
-  await run(opa, [
-    'build',
-    ...flags,
-    '--capabilities',
-    join(options.source, 'capabilities.json'),
-    '-o',
-    built,
-    ...sources,
-  ]);
+  await run(opa, ['build', ...flags, '--capabilities', join(rego, 'capabilities.json'), '-o', built, ...sources]);
   const wasm = (await unpack(await readFile(built))).get('policy.wasm');
   if (wasm === undefined) throw new Error('opa build made no policy.wasm');
   return wasm;
@@ -81,21 +76,25 @@ async function reads(sources: readonly string[]): Promise<{ input: string[][]; d
 }
 
 async function contents(directory: string): Promise<Map<string, Uint8Array>> {
-  const sources = await regoFiles(options.source);
+  const own = options.bare ? [] : [join(rego, 'main.rego'), ...(await regoFiles(join(rego, 'lib')))];
+  const sources = [...own, ...(await regoFiles(options.policies))];
   const wasm = await compile(sources, directory);
   const files = new Map<string, Uint8Array>();
   files.set('data.json', bytes({}));
   files.set('deps.json', bytes(await reads(sources)));
   files.set('policy.wasm', wasm);
-  files.set(
-    'schemas/config.json',
-    bytes(JSON.parse(await readFile(join(options.source, 'schemas/config.json'), 'utf8'))),
-  );
-  for (const source of sources) files.set(relative(options.source, source), await readFile(source));
+  files.set('schemas/config.json', bytes(JSON.parse(await readFile(join(rego, 'schemas/config.json'), 'utf8'))));
+  for (const source of sources) files.set(nameOf(source), await readFile(source));
   files.set('.manifest', bytes(manifest(files)));
   if (options['signing-key'] !== undefined)
     files.set('.signatures.json', await signatures(files, options['signing-key']));
   return files;
+}
+
+/** Policies are under `policies/` in a bundle, wherever they were. */
+function nameOf(source: string): string {
+  const within = relative(options.policies, source);
+  return within.startsWith('..') ? relative(rego, source) : join('policies', within);
 }
 
 function manifest(files: ReadonlyMap<string, Uint8Array>): object {
@@ -162,9 +161,9 @@ async function compare(built: ReadonlyMap<string, Uint8Array>): Promise<void> {
   );
   if (differing.length > 0)
     throw new Error(
-      `${options.output} is not what ${options.source}/ builds: ${differing.sort().join(', ')}. Run \`make bundle\`.`,
+      `${options.output} is not what its sources build: ${differing.sort().join(', ')}. Run \`make bundle\`.`,
     );
-  console.log(`${options.output} is what ${options.source}/ builds`);
+  console.log(`${options.output} is what its sources build`);
 }
 
 const directory = await mkdtemp(join(tmpdir(), 'sallyport-bundle-'));

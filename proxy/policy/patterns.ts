@@ -1,3 +1,4 @@
+import { parseMaskMethod } from '../core/masker.ts';
 import type { Json } from '../core/types.ts';
 
 /**
@@ -108,7 +109,8 @@ class Parser {
 }
 
 /**
- * Every pattern in a data document: the strings (or lists of strings) under a key named `pattern` or `patterns`.
+ * Every pattern in a data document: the strings (or lists of strings) under a key named `pattern` or `patterns`, which
+ * policies match with, and masks by pattern, which the gateway applies.
  *
  * @returns the first problem with one, or `undefined`.
  */
@@ -120,10 +122,15 @@ export function dataPatternProblem(value: Json | undefined, key = ''): string | 
   if (typeof value !== 'object' || value === null) return undefined;
   const children = Array.isArray(value) ? value.map((item: Json) => [key, item] as const) : Object.entries(value);
   for (const [name, child] of children) {
-    const problem = dataPatternProblem(child, name);
+    const problem = name === 'redact_pattern' ? maskProblem(child) : dataPatternProblem(child, name);
     if (problem !== undefined) return problem;
   }
   return undefined;
+}
+
+function maskProblem(parameters: Json): string | undefined {
+  const parsed = parseMaskMethod({ redact_pattern: parameters });
+  return 'error' in parsed ? `a mask in the data is not usable: ${parsed.error}` : undefined;
 }
 
 const call = /\b(regex\.(?:match|find_all_string_submatch_n)|glob\.match)\(\s*/g;

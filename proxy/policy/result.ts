@@ -1,5 +1,6 @@
 import { GatewayError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
+import { parseMaskMethod } from '../core/masker.ts';
 import type {
   AccessRequest,
   Decision,
@@ -10,7 +11,6 @@ import type {
   Quarantine,
   Reason,
 } from '../core/types.ts';
-import { patternProblem } from './patterns.ts';
 
 /** What a result says besides its revisions. */
 export type Verdict = Omit<Decision, 'bundleRevision' | 'dataRevision'> & {
@@ -87,33 +87,27 @@ function masksOf(value: unknown): Masks {
 
 const noMasks: Masks = { columns: new Map(), json: new Map(), text: new Map() };
 
-/** One method as OPA's column masks write it: `{"keep_last": {"count": 4}}`. @throws GatewayError `mask_unknown`. */
-export function maskOf(value: unknown): MaskMethod {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid('a mask is not an object');
-  const [method, ...others] = Object.keys(value);
-  if (method === undefined || others.length > 0) throw invalid('a mask is not one method');
-  const parameters: unknown = Reflect.get(value, method);
-  switch (method) {
-    case 'null':
-    case 'hash':
-    case 'email':
-      shape(parameters, method, []);
-      return { method };
-    case 'replace':
-      return { method, value: text(shape(parameters, method, ['value']).value, 'value') };
-    case 'keep_first':
-    case 'keep_last':
-      return { method, count: count(shape(parameters, method, ['count']).count, 'count') };
-    case 'redact_pattern': {
-      const { pattern, value: replacement } = shape(parameters, method, ['pattern', 'value']);
-      const problem = patternProblem(text(pattern, 'pattern'));
-      if (problem !== undefined) throw invalid(`a mask's pattern is not usable: ${problem}`);
-      return { method, pattern: text(pattern, 'pattern'), value: text(replacement, 'value') };
-    }
-    default:
-      throw new GatewayError('mask_unknown', 'The policy names a mask that does not exist.');
+/** One method as OPA's column masks write it: `{"keep_last": {"count": 4}}`. @throws GatewayError. */
+function maskOf(value: unknown): MaskMethod {
+  if (!isObject(value)) throw invalid('a mask is not an object');
+  const [name, ...others] = Object.keys(value);
+  if (name !== undefined && others.length === 0 && !maskMethods.has(name)) {
+    throw new GatewayError('mask_unknown', 'The policy names a mask that does not exist.');
   }
+  const parsed = parseMaskMethod(value);
+  if ('error' in parsed) throw invalid(parsed.error);
+  return parsed.method;
 }
+
+const maskMethods: ReadonlySet<string> = new Set<MaskMethod['method']>([
+  'null',
+  'replace',
+  'hash',
+  'keep_first',
+  'keep_last',
+  'email',
+  'redact_pattern',
+]);
 
 function obligationsOf(value: unknown): readonly Obligation[] {
   const seen = new Set<string>();
@@ -125,11 +119,9 @@ function obligationsOf(value: unknown): readonly Obligation[] {
     }
     if (seen.has(kind)) throw invalid('two obligations of one type');
     seen.add(kind);
-    if (typeof properties !== 'object' || properties === null || Array.isArray(properties)) {
-      throw invalid('the properties of an obligation are not an object');
-    }
-    checkObligation(kind, properties as JsonObject);
-    return { id: text(id, 'id'), type: kind, properties: properties as JsonObject };
+    if (!isObject(properties)) throw invalid('the properties of an obligation are not an object');
+    checkObligation(kind, properties);
+    return { id: text(id, 'id'), type: kind, properties };
   });
 }
 
@@ -200,16 +192,22 @@ function quarantineOf(value: unknown): Quarantine {
 
 function entries<Value>(value: unknown, where: string, read: (value: unknown) => Value): ReadonlyMap<string, Value> {
   if (value === undefined) return new Map();
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid(`${where} is not an object`);
+  if (!isObject(value)) throw invalid(`${where} is not an object`);
   return new Map(Object.entries(value).map(([key, item]) => [key, read(item)]));
 }
 
 /** An object with these keys and no others; the values are not looked at. */
 function shape<Key extends string>(value: unknown, where: string, keys: readonly Key[]): { [K in Key]?: unknown } {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid(`${where} is not an object`);
+  if (!isObject(value)) throw invalid(`${where} is not an object`);
   const known: readonly string[] = keys;
   if (Object.keys(value).some((key) => !known.includes(key))) throw invalid(`${where} has an unknown key`);
-  return value;
+  const checked: object = value;
+  return checked;
+}
+
+/** The result comes from JSON: an object there is a JSON object. */
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function list(value: unknown, where: string): readonly unknown[] {

@@ -5,29 +5,20 @@ package sallyport.lib.masks
 
 import data.sallyport.lib.policies
 
-# The more private, the lower. Methods that each keep another part of the value share a rank.
+# The more private, the lower.
 rank := {
 	"null": 0,
 	"replace": 1,
 	"hash": 2,
 	"keep_first": 3,
 	"keep_last": 3,
-	"email": 3,
-	"redact_pattern": 3,
+	"email": 4,
+	"redact_pattern": 5,
 }
 
-# The method that hides what each method of the set hides. Two that keep different parts of the value
-# have none but `null`; the same is true of a method that is not known here.
-strictest(methods) := method if {
-	count(methods) == 1
-	some method in methods
-}
-
-strictest(methods) := method if {
-	count(methods) > 1
-	best := min({position(method) | some method in methods})
-	at_best := {method | some method in methods; position(method) == best}
-	method := agreed(at_best)
+# The most private method of the set. One that is not known here wins, so that the gateway sees and refuses it.
+strictest(methods) := agreed({method | some method in methods; position(method) == first}) if {
+	first := min({position(method) | some method in methods})
 }
 
 position(method) := rank[name] if {
@@ -36,25 +27,25 @@ position(method) := rank[name] if {
 	rank[name]
 } else := -1
 
-# Of methods of one rank, the one that hides most.
+# Of methods of one rank, the one that hides most; where neither hides what the other does, all of the value.
 agreed(methods) := method if {
 	count(methods) == 1
 	some method in methods
 } else := method if {
-	# one kind of keep: the one that keeps least
 	kinds := {kind | some m in methods; some kind, _ in m}
 	count(kinds) == 1
-	some kind in kinds
-	kind in {"keep_first", "keep_last"}
-	least := min({m[kind].count | some m in methods})
-	method := {kind: {"count": least}}
-} else := method if {
-	# constants hide all of it, whichever is used
+	some kind in (kinds & {"keep_first", "keep_last"})
+	method := {kind: {"count": min({m[kind].count | some m in methods})}}
+} else := {"keep_last": {"count": 0}} if {
 	every m in methods {
-		m.replace
+		some kind, _ in m
+		kind in {"keep_first", "keep_last"}
 	}
-	method := sort(methods)[0]
-} else := {"null": {}}
+} else := {"redact_pattern": {"pattern": "(?s).+", "value": "***"}} if {
+	every m in methods {
+		m.redact_pattern
+	}
+} else := sort(methods)[0]
 
 # METADATA
 # description: The masks of all policies in one document of the contract's shape.
