@@ -1,5 +1,15 @@
 /** The documents of the decision contract that the core builds: subject, session context, `connect`. */
-import type { Decision, Identity, Json, JsonObject, OperationFacts, Principal, Reason, SessionInit } from './types.ts';
+import type {
+  Decision,
+  Identity,
+  Json,
+  JsonObject,
+  OperationFacts,
+  Outcome,
+  Principal,
+  Reason,
+  SessionInit,
+} from './types.ts';
 
 /** `subject` of the policy input. The token's own claims are in it; the token is not. */
 export function subjectDocument(identity: Identity): JsonObject {
@@ -74,4 +84,15 @@ export function decisionForAudit(decision: Decision): JsonObject {
 
 function reasons(list: readonly Reason[]): Json[] {
   return list.map(({ policy, code, message }) => ({ policy, code, message }));
+}
+
+/** An outcome's part of an audit event. */
+export function outcomeForAudit(outcome: Outcome): JsonObject {
+  return {
+    status: outcome.status,
+    ...(outcome.code !== undefined && { code: outcome.code }),
+    ...(outcome.rows !== undefined && { rows: outcome.rows }),
+    ...(outcome.bytes !== undefined && { bytes: outcome.bytes }),
+    ...(outcome.maskedCells !== undefined && { masked_cells: outcome.maskedCells }),
+  };
 }

@@ -1,5 +1,12 @@
-import { connectFacts, decisionForAudit, subjectDocument, subjectForAudit, upstreamLabels } from './documents.ts';
-import { asGatewayError, GatewayError, type RefusalCode, refusalCodes } from './errors.ts';
+import {
+  connectFacts,
+  decisionForAudit,
+  outcomeForAudit,
+  subjectDocument,
+  subjectForAudit,
+  upstreamLabels,
+} from './documents.ts';
+import { asGatewayError } from './errors.ts';
 import type { Limits } from './limits.ts';
 import { claimPermitIssuer, type Permit } from './permit.ts';
 import type {
@@ -16,6 +23,7 @@ import type {
   RecorderPort,
 } from './ports.ts';
 import { Quarantines } from './quarantine.ts';
+import { guarded, notAllowed, refusalOf, unsupportedIn } from './refusal.ts';
 import { type Prepared, Session, type SessionOwner } from './session.ts';
 import type {
   CommandDraft,
@@ -26,7 +34,6 @@ import type {
   JsonObject,
   OperationFacts,
   Outcome,
-  Reason,
   Refusal,
   SessionInit,
 } from './types.ts';
@@ -45,9 +52,6 @@ export interface GateServices {
   readonly ids: Ids;
   readonly limits: Limits;
 }
-
-/** Obligations the gate itself carries out, whatever the protocol. */
-const gateObligations = new Set(['end_session']);
 
 /**
  * The gate: the one place where an operation is judged, and the only maker of a {@link Permit}.
@@ -352,63 +356,11 @@ export class Gate implements Gateway, SessionOwner {
   }
 }
 
-/** Runs an adapter's pure function: whatever it throws is a fault, never an allow. */
-function guarded<Plan>(run: () => { plan: Plan } | { fault: Fault }): { plan: Plan } | { fault: Fault } {
-  try {
-    return run();
-  } catch {
-    return { fault: new GatewayError('internal_error', 'The gateway could not carry the decision out.') };
-  }
-}
-
-function unsupportedIn(decision: Decision, supports: SessionInit['supports']): Fault | undefined {
-  const { masks } = decision;
-  for (const target of ['columns', 'json', 'text'] as const) {
-    if (masks[target].size > 0 && !supports.masks.includes(target)) {
-      return { code: 'mask_unsupported', message: `This protocol cannot apply masks on ${target}.` };
-    }
-  }
-  const unknown = decision.obligations.find(
-    ({ type }) => !gateObligations.has(type) && !supports.obligations.includes(type),
-  );
-  if (unknown === undefined) return undefined;
-  return { code: 'obligation_unsupported', message: `This protocol cannot honour the obligation ${unknown.type}.` };
-}
-
-function notAllowed(decision: Decision): Fault {
-  const [first] = decision.reasons;
-  if (first !== undefined) return first;
-  return decision.effect === 'require_approval'
-    ? { code: 'approval_unavailable', message: 'This operation needs an approval.' }
-    : { code: 'policy_undefined', message: 'No policy allows this.' };
-}
-
-function refusalOf(decisionId: string, fault: Fault, reasons: readonly Reason[], endSession: boolean): Refusal {
-  const policy = reasons.find(({ code }) => code === fault.code)?.policy;
-  const hint = isRefusalCode(fault.code)
-    ? refusalCodes[fault.code]
-    : 'Change the operation so that the policy allows it, or ask its owner.';
-  return { decisionId, code: fault.code, policy, message: fault.message, hint, reasons, endSession };
-}
-
-function isRefusalCode(code: string): code is RefusalCode {
-  return Object.hasOwn(refusalCodes, code);
-}
-
-function outcomeForAudit(outcome: Outcome): JsonObject {
-  return {
-    status: outcome.status,
-    ...(outcome.code !== undefined && { code: outcome.code }),
-    ...(outcome.rows !== undefined && { rows: outcome.rows }),
-    ...(outcome.bytes !== undefined && { bytes: outcome.bytes }),
-    ...(outcome.maskedCells !== undefined && { masked_cells: outcome.maskedCells }),
-  };
-}
-
 function same(one: Identity, other: Identity): boolean {
   return one.issuer === other.issuer && one.id === other.id;
 }
 
+/** Milliseconds, to the microsecond. */
 function round(ms: number): number {
   return Math.round(ms * 1000) / 1000;
 }

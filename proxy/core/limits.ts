@@ -35,7 +35,8 @@ export const limits = {
   /** One message, and the number of them, while logging in at an upstream. */
   postgresLoginMessageBytesMax: 64 * 1024,
   postgresLoginMessagesMax: 1_000,
-  /** PBKDF2 rounds an upstream may ask for in SCRAM; PostgreSQL's default is 4,096. */
+  /** PBKDF2 rounds an upstream may ask for in SCRAM. 4,096 is PostgreSQL's default and what RFC 7677 asks for at least. */
+  postgresScramIterationsMin: 4_096,
   postgresScramIterationsMax: 600_000,
   /** From a client's CancelRequest until its upstream has closed. */
   postgresCancelTimeoutMs: 10_000,

@@ -71,6 +71,7 @@ export interface Literal {
   readonly meets: readonly BaseColumn[] | 'unknown';
 }
 
+/** A function a statement calls, named, as an operator, a cast or a type's own. */
 export interface FunctionUse {
   readonly schema: string;
   readonly name: string;
@@ -94,6 +95,7 @@ export type Control =
   | { readonly type: 'set'; readonly name: string; readonly value: string | undefined; readonly local: boolean }
   | { readonly type: 'discard'; readonly what: 'all' | 'plans' | 'sequences' | 'temp' };
 
+/** The options of a COPY, each resolved to its default where the statement is silent. */
 export interface CopyOptions {
   readonly format: 'text' | 'csv' | 'binary';
   readonly delimiter: string;
@@ -105,6 +107,7 @@ export interface CopyOptions {
   readonly unknown: boolean;
 }
 
+/** One statement of a query string. */
 export interface ClassifiedStatement {
   /** Lower case: `select`, `drop_database`, `create_table`, `copy`, `begin`, … the parser's node, readable. */
   readonly verb: string;

@@ -1,5 +1,5 @@
 import type { Outcome } from '../../core/types.ts';
-import { backend, backendTypes, type ErrorFields, type FieldDescription, type MessageSink } from './codec.ts';
+import { backend, backendTypes, type ErrorFields, type MessageSink } from './codec.ts';
 import type { Conversation } from './conversation.ts';
 import type { Expected } from './expected.ts';
 import { scrubError } from './mask.ts';
