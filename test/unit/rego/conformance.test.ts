@@ -11,19 +11,11 @@ import { inputOf, projectionOf } from '../../../proxy/policy/input.ts';
 import { verdictOf } from '../../../proxy/policy/result.ts';
 import { defaultBundle, queryOf, readJson, root, TestClock } from '../policy/support.ts';
 import { policyCases } from './cases.ts';
+import { opaPath } from './opa.ts';
 
 const cases = await policyCases();
 const bundle = await readBundle(await readFile(defaultBundle));
 const projection = projectionOf(bundle.reads);
-
-/** OPA, or `undefined` where it cannot be had. In CI its absence is a failure. */
-function opaPath(): string | undefined {
-  try {
-    return execFileSync(`${root}scripts/opa.sh`, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
-  } catch {
-    return undefined;
-  }
-}
 
 /** One evaluator a data document: most cases share one. */
 const evaluators = new Map<string, Evaluator>();
