@@ -1,10 +1,11 @@
-import { mkdirSync } from 'node:fs';
+import { closeSync, mkdirSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { asGatewayError, GatewayError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import type { AuditEvent, AuditPort, Clock } from '../core/ports.ts';
 import { describeError } from './errno.ts';
+import { openTrailFile } from './file.ts';
 import { type Entry, serialiseEvent, trailClosed } from './line.ts';
 import { lockTrail } from './lock.ts';
 import { checkKey } from './seal.ts';
@@ -103,6 +104,8 @@ class FileAudit implements Audit {
     const { file, key, rotateBytes, keep, instance, host } = options;
     const onError = (error: Error) => this.#report(error);
     this.#syncer = new Syncer(onError);
+    // Nothing is read from a file that may not be written: it could be a link, or a pipe that never answers.
+    closeSync(openTrailFile(file).fd);
     const tail = readTail(file, key);
     const origin = { instance, host };
     this.#trail = new Trail({ file, key, rotateBytes, keep, origin, time: this.#time, onError }, this.#syncer, tail);

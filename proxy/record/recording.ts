@@ -101,7 +101,7 @@ export class Recording implements SessionRecorder {
     const before = segment.payloadBytes;
     segment.add(frame, payload, this.#shared.clock.monotonicMs() - this.#startedMs);
     this.#totals.frames += 1;
-    this.#totals.bytes += payload.bytes;
+    this.#totals.bytes += segment.payloadBytes - before;
     if (payload.truncatedFrom > 0) this.#totals.truncated += 1;
     this.#count(segment.payloadBytes - before);
     if (this.#waitingBytes > limits.recordBufferBytesHardMax)
@@ -210,6 +210,7 @@ export class Recording implements SessionRecorder {
   }
 }
 
+/** `bytes` is an upper bound where it is certain to fit, because counting is not free. */
 function jsonPayload(data: JsonObject): Payload {
   const text = JSON.stringify(data);
   const bytes = text.length * 3 <= limits.recordFrameBytesMax ? text.length * 3 : Buffer.byteLength(text);

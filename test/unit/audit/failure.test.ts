@@ -2,10 +2,13 @@ import { spawnSync } from 'node:child_process';
 import {
   appendFileSync,
   chmodSync,
+  closeSync,
   linkSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   statSync,
@@ -79,6 +82,11 @@ describe('a file that must not be written', () => {
   test('a directory is refused', async () => {
     mkdirSync(file);
     await expect(open()).rejects.toThrow(/EISDIR/);
+  });
+
+  test('a pipe is refused without waiting for it', async () => {
+    spawnSync('mkfifo', [file]);
+    await expect(open()).rejects.toThrow(/ENXIO/);
   });
 
   test('a device is refused', async () => {
@@ -228,6 +236,22 @@ describe('a file that changes under the trail', () => {
     expect(readFileSync(trailFiles(file)[0] ?? '', 'utf8')).toContain('exists already');
   });
 
+  test('a descriptor that was closed refuses, and the trail opens the file again', async () => {
+    const audit = await open();
+    const descriptor = readdirSync('/proc/self/fd').find((fd) => targetOf(fd) === file);
+    closeSync(Number(descriptor));
+    expect(() => audit.write(decided(1))).toThrow(unavailable);
+    while (errors.length < 2) await new Promise((resolve) => setImmediate(resolve));
+    clock.ms += limits.auditRetryMsMin;
+    audit.write(decided(2));
+    expect(events().map(({ decision_id, failure }) => decision_id ?? failure)).toEqual([
+      undefined,
+      'write: EBADF',
+      'd.2',
+    ]);
+    expect(await verifyAudit([file], key)).toMatchObject({ ok: true });
+  });
+
   test('a directory that disappeared refuses, and is not made anew behind the operator', async () => {
     const directory = join(scratch(), 'audit');
     const audit = await openTrail(join(directory, 'audit.log'), { clock });
@@ -307,6 +331,14 @@ describe('while it cannot be written', () => {
     await expect(open()).resolves.toMatchObject({ ready: true });
   });
 });
+
+function targetOf(descriptor: string): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${descriptor}`);
+  } catch {
+    return '';
+  }
+}
 
 /** A file system of 64 KiB, empty but for a filler that takes most of it. */
 function mountTiny(): string {

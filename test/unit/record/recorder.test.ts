@@ -22,6 +22,11 @@ describe('a recording', () => {
     clock.ms += 2 ** 33;
     session.frame({ kind: 'note', data: {} });
     await session.close({ status: 'ok' });
+    const statement = JSON.stringify({ text: 'select é', parameters: [null, { type: 23 }] });
+    // length, kind, decision, time, flags, payload
+    const fixed = 4 + 1 + 1 + 6 + 1;
+    const frameBytes =
+      3 * fixed + 'statementd.1rowsd.1note'.length + Buffer.byteLength(statement) + 3 + Buffer.byteLength('{}');
     expect(await collect(readRecording(fileOf(directory)))).toEqual([
       {
         kind: 'header',
@@ -41,7 +46,7 @@ describe('a recording', () => {
       {
         kind: 'end',
         timeMs: 1_500 + 2 ** 33,
-        data: { outcome: { status: 'ok' }, totals: { frames: 3, bytes: expect.any(Number), truncated: 0 } },
+        data: { outcome: { status: 'ok' }, totals: { frames: 3, bytes: frameBytes, truncated: 0 } },
       },
     ]);
   });
