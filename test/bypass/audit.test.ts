@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { type Audit, openAudit, trailFiles, verifyAudit } from '../../proxy/audit/index.ts';
 import { ulids } from '../../proxy/core/clock.ts';
 import { Gate } from '../../proxy/core/gate.ts';
@@ -78,6 +78,7 @@ function openTrail(): Promise<Audit> {
 }
 
 beforeEach(async () => {
+  jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'queueMicrotask'] });
   directory = mkdtempSync(join(tmpdir(), 'sallyport-bypass-'));
   file = join(directory, 'audit.log');
   audit = await openTrail();
@@ -115,6 +116,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
+  jest.useRealTimers();
   await recorder.close();
   await audit.close().catch(nothing);
   rmSync(directory, { recursive: true, force: true });
@@ -124,22 +126,28 @@ async function authorize(text: string) {
   return session.authorize({ facts: facts(text) });
 }
 
-/** Makes the trail unwritable the way an operator or an attacker could, and lets the gateway meet it. */
-async function breakTrail(): Promise<void> {
-  chmodSync(file, 0o700);
+/** Lets the gateway look after its trail, as it does once a second. */
+function lookAfterTrail(): void {
   clock.ms += limits.auditCheckIntervalMs;
-  while (audit.ready) await new Promise((resolve) => setTimeout(resolve, 5));
+  jest.advanceTimersByTime(limits.auditTickMs);
+}
+
+/** Makes the trail unwritable the way an operator or an attacker could, and lets the gateway meet it. */
+function breakTrail(): void {
+  chmodSync(file, 0o700);
+  lookAfterTrail();
+  expect(audit.ready).toBe(false);
 }
 
 describe('an operation that cannot be audited', () => {
   test('gets no permit, though policy allows it', async () => {
     expect(await authorize('select 1')).toHaveProperty('permit');
-    await breakTrail();
+    breakTrail();
     expect(await authorize('select 2')).toMatchObject({ refusal: { code: 'audit_unavailable' } });
   });
 
   test('gets none for as long as it takes, and none retroactively', async () => {
-    await breakTrail();
+    breakTrail();
     for (let attempt = 0; attempt < 20; attempt++) {
       clock.ms += limits.auditRetryMsMax;
       expect(await authorize('select 2')).toMatchObject({ refusal: { code: 'audit_unavailable' } });
@@ -229,8 +237,8 @@ describe('a trail that somebody worked on', () => {
 
   test('is not continued when lines were added to it while the gateway runs', async () => {
     appendFileSync(file, '{"seq":1000,"event":"decided"}\n');
-    clock.ms += limits.auditCheckIntervalMs;
-    while (audit.ready) await new Promise((resolve) => setTimeout(resolve, 5));
+    lookAfterTrail();
+    expect(audit.ready).toBe(false);
     expect(await authorize('select 1')).toMatchObject({ refusal: { code: 'audit_unavailable' } });
   });
 
@@ -243,8 +251,8 @@ describe('a trail that somebody worked on', () => {
   test('shows for ever that it was emptied', async () => {
     await authorize('select secret');
     truncateSync(file, 0);
-    clock.ms += limits.auditCheckIntervalMs;
-    while (!readFileSync(file, 'utf8').includes('recovered')) await new Promise((resolve) => setTimeout(resolve, 5));
+    lookAfterTrail();
+    expect(readFileSync(file, 'utf8')).toContain('recovered');
     const result = await verifyAudit(trailFiles(file), key);
     expect(result.startsAfter).toBeGreaterThan(1);
   });
