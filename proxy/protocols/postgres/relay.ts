@@ -26,7 +26,9 @@ class Relay {
   readonly #serverReader: MessageReader;
   /** What the client sent behind the message that waits. */
   #clientRest: Buffer | undefined;
-  #clientBlocked = false;
+  #clientPaused = false;
+  /** The upstream's socket asked to wait for `drain`. */
+  #upstreamFull = false;
   #serverBlocked = false;
   #progressed = false;
   #pumping = false;
@@ -67,7 +69,7 @@ class Relay {
       client.socket.on('error', () => client.socket.destroy());
       client.socket.on('end', () => this.#clientGone());
       upstream.socket.on('data', (chunk: Buffer) => this.#onUpstream(chunk));
-      upstream.socket.on('drain', () => this.#unblockClient());
+      upstream.socket.on('drain', () => this.#upstreamDrained());
       upstream.socket.on('close', () => this.#upstreamGone());
       upstream.socket.on('error', () => upstream.socket.destroy());
       if (session.signal.aborted) this.#endBy(session.signal.reason as Refusal);
@@ -83,9 +85,14 @@ class Relay {
     this.#pumpClient();
   }
 
+  #upstreamDrained(): void {
+    this.#upstreamFull = false;
+    this.#pumpClient();
+  }
+
   /** Takes up the message that waits, then what came behind it, until one has to wait or all is read. */
   #pumpClient(): void {
-    if (this.#finish === undefined || this.#pumping) return;
+    if (this.#finish === undefined || this.#pumping || this.#upstreamFull) return;
     this.#pumping = true;
     let waiting = false;
     do {
@@ -112,19 +119,14 @@ class Relay {
   }
 
   #blockClient(untilDrain: boolean): void {
-    this.#clientBlocked = untilDrain;
+    this.#upstreamFull = untilDrain;
+    this.#clientPaused = true;
     this.#talk.client.socket.pause();
   }
 
   #unblockClient(): void {
-    if (this.#clientRest !== undefined || !this.#fromClient.idle) {
-      if (this.#clientBlocked) {
-        this.#clientBlocked = false;
-        this.#pumpClient();
-      }
-      return;
-    }
-    this.#clientBlocked = false;
+    if (!this.#clientPaused) return;
+    this.#clientPaused = false;
     this.#talk.client.socket.resume();
   }
 
@@ -176,19 +178,19 @@ class Relay {
 
   /** After each piece of work: ends what must end, and waits for a recording that is behind. */
   #afterWork(): void {
-    const { ending, session, client, upstream } = this.#talk;
+    const { ending, session, upstream } = this.#talk;
     if (ending !== undefined) {
       this.#endBy(ending);
       return;
     }
     const { drained } = session;
     if (drained === undefined) return;
-    client.socket.pause();
+    this.#blockClient(this.#upstreamFull);
     upstream.socket.pause();
     void drained.then(() => {
       if (this.#finish === undefined) return;
       if (!this.#serverBlocked) upstream.socket.resume();
-      if (!this.#clientBlocked) this.#unblockClient();
+      this.#pumpClient();
     });
   }
 
