@@ -97,8 +97,13 @@ async function startServices(
   closers: Closers,
 ): Promise<Services> {
   const metrics = createMetrics();
+  let laggingSinceMs: number | undefined;
+  metrics.watchAuditLag(() => (laggingSinceMs === undefined ? 0 : (clock.nowMs() - laggingSinceMs) / 1000));
   const audit = await openAudit({
     ...config.audit,
+    onLag: (events) => {
+      laggingSinceMs = events === 0 ? undefined : (laggingSinceMs ?? clock.nowMs());
+    },
     key: materials.auditKey,
     clock,
     instance: `${hostname()}:${process.pid}`,

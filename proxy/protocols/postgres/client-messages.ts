@@ -145,7 +145,7 @@ export class ClientMessages implements MessageSink {
     if (parsed === undefined) return this.#malformed('A Query message is malformed.');
     const judged = this.#judge.text(message, parsed.sql, 'simple');
     if (judged === 'wait') return 'wait';
-    if ('refusal' in judged) return this.#denyQuery(judged.refusal);
+    if ('refusal' in judged) return this.#denyQuery(judged.refusal, judged.detail);
     const { permit, statements } = judged;
     const text = statements.some(definesName) ? Buffer.from(parsed.sql) : undefined;
     const runs = permit.plan.results.map((result) => new Run(permit, result, text));
@@ -156,10 +156,10 @@ export class ClientMessages implements MessageSink {
     return 'done';
   }
 
-  #denyQuery(refusal: Refusal): Progress {
+  #denyQuery(refusal: Refusal, detail?: string): Progress {
     const talk = this.#talk;
     talk.group += 1;
-    talk.expected.push({ kind: 'deny', words: refusalFields(refusal, 'ERROR'), simple: true });
+    talk.expected.push({ kind: 'deny', words: wordsOf(refusal, detail), simple: true });
     talk.toUpstream.insert(talk.session.permit, denyQuery(talk.nonce));
     this.#recordRefusal(refusal);
     return 'done';
@@ -174,7 +174,7 @@ export class ClientMessages implements MessageSink {
     if (talk.statements.full) return this.#denyExtended(this.#limit('prepared statements'));
     const judged = this.#judge.text(message, parsed.sql, 'extended', { phase: 'prepare' });
     if (judged === 'wait') return 'wait';
-    if ('refusal' in judged) return this.#denyExtended(judged.refusal);
+    if ('refusal' in judged) return this.#denyExtended(judged.refusal, judged.detail);
     const prepared: PreparedStatement = {
       text: Buffer.from(parsed.sql),
       by: 'parse',
@@ -239,7 +239,7 @@ export class ClientMessages implements MessageSink {
     if (portal === undefined) return this.#unknownName('P', parsed.portal);
     const judged = this.#judge.prepared(portal.prepared, portal);
     if (judged === 'wait') return 'wait';
-    if ('refusal' in judged) return this.#denyExtended(judged.refusal);
+    if ('refusal' in judged) return this.#denyExtended(judged.refusal, judged.detail);
     const { permit, statements } = judged;
     const result = permit.plan.results[0];
     const run = new Run(
@@ -301,9 +301,9 @@ export class ClientMessages implements MessageSink {
     return this.#failExtended(errorFields({ severity: 'ERROR', sqlstate, message }));
   }
 
-  #denyExtended(refusal: Refusal): Progress {
+  #denyExtended(refusal: Refusal, detail?: string): Progress {
     this.#recordRefusal(refusal);
-    return this.#failExtended(refusalFields(refusal, 'ERROR'));
+    return this.#failExtended(wordsOf(refusal, detail));
   }
 
   /** Makes the upstream fail here, or it failed before: either way it skips everything up to the next Sync. */
@@ -365,6 +365,12 @@ export class ClientMessages implements MessageSink {
     const { decisionId, code, policy, message } = refusal;
     this.#talk.session.record({ decisionId, kind: 'refused', data: { code, policy: policy ?? null, message } });
   }
+}
+
+/** @param detail - what the parser said, for the client that sent the text */
+function wordsOf(refusal: Refusal, detail: string | undefined): ErrorFields {
+  const message = detail === undefined ? refusal.message : `${refusal.message} ${detail}`;
+  return refusalFields({ ...refusal, message }, 'ERROR');
 }
 
 /** PREPARE needs its text again when the catalog changes. */

@@ -2,21 +2,14 @@ import type { Masker } from '../../core/masker.ts';
 import type { Permit } from '../../core/permit.ts';
 import type { SessionHandle } from '../../core/ports.ts';
 import type { JsonObject } from '../../core/types.ts';
-import type { BaseColumn, Classification, ClassifiedStatement, Classifier } from './classification.ts';
+import type { BaseColumn, Classification, ClassifiedStatement } from './classification.ts';
+import type { CatalogClassifier } from './classify.ts';
 import type { FieldDescription } from './codec.ts';
 import { FactsCache, isSensitive, type Target } from './facts.ts';
 import { Labels } from './labels.ts';
 import type { Portal } from './names.ts';
 import type { OperationPlan, ResultPlan } from './plan.ts';
 import { redactText } from './redact.ts';
-
-/** What the catalog knows of a result's columns, by the numbers a RowDescription carries. */
-export interface CatalogColumns {
-  /** The column of a table with this OID and number; `undefined` for views and for what the snapshot does not know. */
-  columnByOid(relationOid: number, attributeNumber: number): BaseColumn | undefined;
-  /** The type of a base column; `undefined` when unknown. */
-  typeOf(column: BaseColumn): number | undefined;
-}
 
 /** What an empty query string is taken for: a query that reads nothing. */
 export const emptyStatement: ClassifiedStatement = {
@@ -40,7 +33,7 @@ export const emptyStatement: ClassifiedStatement = {
 /** What is shared by the connections to one database under one login: catalog, facts, labels. */
 export class Database {
   readonly facts = new FactsCache();
-  readonly #classifier: Classifier & CatalogColumns;
+  readonly #classifier: CatalogClassifier;
   readonly #masker: Masker;
   readonly #names: { readonly upstream: string; readonly database: string; readonly login: string };
   readonly #config: () => JsonObject;
@@ -53,7 +46,7 @@ export class Database {
   /** @param config - `data.config` as active now; another object after each activation */
   constructor(
     names: { readonly upstream: string; readonly database: string; readonly login: string },
-    classifier: Classifier & CatalogColumns,
+    classifier: CatalogClassifier,
     masker: Masker,
     config: () => JsonObject,
   ) {
@@ -101,7 +94,7 @@ export class Database {
   /** The types of a COPY's columns; `undefined` where a column is not exactly one of a table. */
   outputTypes({ output }: ClassifiedStatement): readonly (number | undefined)[] {
     return (output ?? []).map(({ exact, from: [column] }) =>
-      exact && column ? this.#classifier.typeOf(column) : undefined,
+      exact && column !== undefined ? this.#classifier.typeOf(column) : undefined,
     );
   }
 
@@ -120,7 +113,7 @@ export class Database {
       const column = this.#classifier.columnByOid(field.tableOid, field.attributeNumber);
       const judged = output[index];
       if (column === undefined || judged === undefined || !this.isSensitive(column)) continue;
-      if (!judged.unknown && !judged.from.some((from) => sameColumn(from, column))) {
+      if (!judged.unknown && ![...judged.from, ...judged.through].some((known) => sameColumn(known, column))) {
         return 'The upstream answered with a labelled column that was not judged.';
       }
     }

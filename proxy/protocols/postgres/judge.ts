@@ -10,7 +10,8 @@ import { resolve } from './resolve.ts';
 
 /** The answer about SQL: a permit with what was judged, or a refusal. */
 export type Judged =
-  | { readonly refusal: Refusal }
+  /** `detail`: words for the client alone, which may quote what it sent. */
+  | { readonly refusal: Refusal; readonly detail?: string | undefined }
   | {
       readonly permit: Permit<OperationPlan>;
       readonly statements: readonly ClassifiedStatement[];
@@ -97,7 +98,10 @@ export class Judge {
     audit: JsonObject | undefined,
   ): Judged | 'wait' {
     const { database, session, status } = this.#talk;
-    if ('fault' in classification) return { refusal: this.refuse(classification.fault, text, via) };
+    if ('fault' in classification) {
+      const { code, message, detail } = classification.fault;
+      return { refusal: this.refuse({ code, message }, text, via), detail };
+    }
     const resolved = resolve(classification, this.#talk);
     if (resolved === 'unsettled') return 'wait';
     const { statements } = resolved;

@@ -1,3 +1,4 @@
+import { mostPrivate } from '../../core/masker.ts';
 import type { Decision, Fault, Masks, Obligation } from '../../core/types.ts';
 import type { BaseColumn, ClassifiedStatement, OutputColumn } from './classification.ts';
 import type { ColumnMask } from './mask.ts';
@@ -77,10 +78,11 @@ function resultPlan(statement: ClassifiedStatement, masks: Masks): ResultPlan | 
 }
 
 function columnMask(output: OutputColumn, masks: Masks): ColumnMask | undefined {
-  const methods = output.from.map((column) => maskOf(masks, column)).filter((method) => method !== undefined);
-  const [method] = methods;
-  if (method === undefined) return undefined;
-  return output.exact && output.from.length === 1 ? { kind: 'method', method } : { kind: 'derived' };
+  const methods = [...output.from, ...output.through].flatMap((column) => maskOf(masks, column) ?? []);
+  if (methods.length === 0) return undefined;
+  return output.exact && output.from.length === 1
+    ? { kind: 'method', method: methods.reduce(mostPrivate) }
+    : { kind: 'derived' };
 }
 
 function maskOf(masks: Masks, { schema, relation, column }: BaseColumn) {

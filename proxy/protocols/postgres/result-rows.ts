@@ -1,5 +1,6 @@
 import { backend, backendTypes, type FieldDescription } from './codec.ts';
 import type { Conversation } from './conversation.ts';
+import type { Expected } from './expected.ts';
 import { compileCopyMask, compileRowMask } from './mask.ts';
 import type { Portal } from './names.ts';
 import { cutRefusal, type Run } from './run.ts';
@@ -79,6 +80,7 @@ export class ResultRows {
     const disagreement = talk.database.disagreement(run.result, fields, body);
     if (disagreement !== undefined) return talk.failClosed(disagreement);
     run.checked = true;
+    run.fields = fields;
     if (run.result.columns === undefined) return true;
     const mask = compileRowMask(run.result.columns, fields, talk.masker);
     if ('fault' in mask) return talk.failClosed(mask.fault);
@@ -120,8 +122,7 @@ export class ResultRows {
 
   /** In the extended protocol the columns come from an earlier Describe, their formats from Bind. */
   #fromDescription(run: Run): boolean {
-    const { head } = this.#talk.expected;
-    const fields = head?.kind === 'execute' ? fieldsOf(head.portal) : undefined;
+    const fields = described(this.#talk.expected.head);
     if (fields === undefined) return this.#talk.failClosed('Rows arrived before their columns were known.');
     return this.columnsKnown(run, fields);
   }
@@ -148,14 +149,32 @@ export class ResultRows {
     return false;
   }
 
+  /** The columns before the first row of a result, where they are known. */
+  #recordColumns(run: Run): void {
+    const { session, expected } = this.#talk;
+    const fields = run.fields ?? described(expected.head);
+    if (fields === undefined) return;
+    const data = {
+      names: fields.map(({ name }) => name),
+      types: fields.map(({ typeOid }) => typeOid),
+      formats: fields.map(({ format }) => format),
+    };
+    session.record({ decisionId: run.permit.decisionId, kind: 'columns', data });
+  }
+
   #record(run: Run, chunk: Buffer, from: number, to: number): void {
     const { session, limits } = this.#talk;
     const left = limits.recordBytesPerOperationMax - run.recordedBytes;
     if (!run.plan.recordRows || left <= 0) return;
+    if (run.recordedBytes === 0) this.#recordColumns(run);
     const data = chunk.subarray(from, Math.min(to, from + left));
     run.recordedBytes += data.length;
     session.record({ decisionId: run.permit.decisionId, kind: 'rows', data });
   }
+}
+
+function described(head: Expected | undefined): readonly FieldDescription[] | undefined {
+  return head?.kind === 'execute' ? fieldsOf(head.portal) : undefined;
 }
 
 /** The columns of a portal's rows: as described, in the formats Bind asked for. */

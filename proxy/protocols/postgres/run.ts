@@ -1,5 +1,6 @@
 import type { Permit } from '../../core/permit.ts';
 import type { Outcome, Refusal } from '../../core/types.ts';
+import type { FieldDescription } from './codec.ts';
 import type { CopyMask, RowMask } from './mask.ts';
 import type { OperationPlan, ResultPlan } from './plan.ts';
 
@@ -19,6 +20,8 @@ export class Run {
   /** Ready once the columns are known; `undefined` when nothing is masked. */
   rowMask: RowMask | undefined;
   copyMask: CopyMask | undefined;
+  /** The columns of the result, once the upstream told them for this very run. */
+  fields: readonly FieldDescription[] | undefined;
   /** The columns of the result were compared with what was judged. */
   checked = false;
   /** Set when the gateway ends this run early: what the client is told. */
