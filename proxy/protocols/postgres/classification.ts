@@ -45,7 +45,7 @@ export interface RelationUse {
     | 'temporary'
     | 'unknown';
   readonly access: 'read' | 'write' | 'read_write' | 'define';
-  /** `schema.view` when only reached through that view; empty when named by the statement. */
+  /** `schema.name` of the view or relative it is reached through; empty when named by the statement. */
   readonly via: string;
   readonly columns: readonly { readonly name: string; readonly uses: readonly ColumnUse[] }[];
   /** The statement may touch every column (whole row, unresolved star, DDL). */
@@ -57,6 +57,11 @@ export interface OutputColumn {
   readonly name: string;
   /** Every base column whose value can influence this one's. Sound: may be too many, never too few. */
   readonly from: readonly BaseColumn[];
+  /**
+   * Other names under which policy may know the same values: columns of the views passed on the way, the same
+   * column of inheritance parents, children and partitions. A mask on one of these applies, too.
+   */
+  readonly through: readonly BaseColumn[];
   /** The value is exactly that of the single column in `from`, unchanged. */
   readonly exact: boolean;
   /** The lineage was lost: the value may come from anywhere. */
@@ -121,7 +126,11 @@ export interface ClassifiedStatement {
   readonly relations: readonly RelationUse[];
   /** Objects other than relations that the statement names (databases, roles, extensions, …), `kind:name`. */
   readonly objects: readonly string[];
-  /** The columns of the result set in order, or `undefined` when there is none (or it cannot be known: then `incomplete` says so). */
+  /**
+   * The columns of the result set in order, or `undefined` when there is none (or it cannot be known: then `incomplete`
+   * says so, except for FETCH and EXECUTE, whose columns are those of the cursor or prepared statement). For DECLARE
+   * these are the columns of the cursor; for COPY TO those of the copied rows.
+   */
   readonly output: readonly OutputColumn[] | undefined;
   readonly control: Control;
   /** Byte range in the query string, without the semicolon. */
@@ -141,8 +150,17 @@ export type Classification =
   | { readonly statements: readonly ClassifiedStatement[]; readonly fingerprint: string }
   | {
       readonly fault: {
-        readonly code: 'operation_unparseable' | 'operation_too_large' | 'operation_malformed';
+        readonly code:
+          | 'operation_unparseable'
+          | 'operation_too_large'
+          | 'operation_malformed'
+          | 'limit_reached'
+          | 'upstream_unavailable'
+          | 'internal_error';
+        /** A fixed sentence. */
         readonly message: string;
+        /** The parser's own words; they may quote the text, so they are for the client that sent it alone. */
+        readonly detail?: string;
       };
     };
 

@@ -10,6 +10,12 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
+/** The two functions of the platform that are used; its types come with the DOM's, which have no place here. */
+declare const WebAssembly: {
+  compile(bytes: Uint8Array): Promise<object>;
+  instantiate(module: object, imports: object): Promise<object>;
+};
+
 /** What became of one parse: the tree as JSON text, a syntax error of the server's own parser, or a broken instance. */
 export type ParseResult =
   | { readonly json: string }
@@ -53,7 +59,7 @@ function isGlue(value: unknown): value is Glue {
 
 const require = createRequire(import.meta.url);
 const packages: Record<number, string> = { 15: 'libpg-query-15', 16: 'libpg-query-16', 17: 'libpg-query-17' };
-const compiled = new Map<string, Promise<WebAssembly.Module>>();
+const compiled = new Map<string, Promise<object>>();
 
 /** The package with the grammar of a server's major version; the newest one where there is no exact match. */
 export function parserPackage(serverMajor: number): string {
@@ -78,7 +84,7 @@ export async function createParserInstance(serverMajor: number): Promise<ParserI
   const factory: unknown = require(join(folder, 'libpg-query.js'));
   if (typeof factory !== 'function') throw new TypeError(`${name} does not export its module factory`);
   const glue: unknown = await factory({
-    instantiateWasm(imports: WebAssembly.Imports, done: (instance: WebAssembly.Instance) => void) {
+    instantiateWasm(imports: object, done: (instance: object) => void) {
       WebAssembly.instantiate(wasm, imports).then(done);
       return {};
     },

@@ -1,0 +1,149 @@
+/**
+ * The questions the classifier asks an upstream about itself. Every name is qualified, every cell is text.
+ *
+ * System schemas are asked about apart: they are most of the rows and all but never change.
+ *
+ * @see https://www.postgresql.org/docs/current/catalogs.html
+ */
+
+/** Which half of the catalog. */
+export type Part = 'system' | 'user';
+
+/** Makes `pg_get_viewdef` and `format_type` qualify every name outside pg_catalog. */
+export const qualifyNames = `SET search_path TO ''`;
+
+const systemSchemas = `('pg_catalog', 'information_schema')`;
+
+function schemas(part: Part, alias: string): string {
+  const which = part === 'system' ? 'IN' : 'NOT IN';
+  return `${alias}.nspname ${which} ${systemSchemas} AND ${alias}.nspname !~ '^pg_(toast|temp_|toast_temp_)'`;
+}
+
+const relationKinds = `('r', 'p', 'v', 'm', 'f', 'S', 'c')`;
+
+/** oid, schema, name, relkind, row type, has rules besides a view's own, view definition. */
+export function relations(part: Part): string {
+  return `SELECT c.oid, n.nspname, c.relname, c.relkind, c.reltype,
+  EXISTS (SELECT 1 FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN' AND r.ev_enabled <> 'D'),
+  CASE WHEN c.relkind IN ('v', 'm') THEN pg_catalog.pg_get_viewdef(c.oid) END
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ${relationKinds} AND ${schemas(part, 'n')}`;
+}
+
+/** relation, attnum, name, type, generated; in order. */
+export function columns(part: Part): string {
+  return `SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.attgenerated
+FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ${relationKinds} AND ${schemas(part, 'n')}
+ORDER BY a.attrelid, a.attnum`;
+}
+
+/** child, parent. */
+export const inheritance = `SELECT inhrelid, inhparent FROM pg_catalog.pg_inherits ORDER BY inhrelid, inhseqno`;
+
+/** oid, schema, name, kind, volatility, returns a set, defaults, variadic, result, argument types, all types, modes, names. */
+export function functions(part: Part): string {
+  return `SELECT p.oid, n.nspname, p.proname, p.prokind, p.provolatile, p.proretset, p.pronargdefaults, p.provariadic,
+  p.prorettype, p.proargtypes, p.proallargtypes, p.proargmodes, p.proargnames
+FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE ${schemas(part, 'n')}`;
+}
+
+/** oid, schema, name, kind, relation, base type, element, array. */
+export function types(part: Part): string {
+  return `SELECT t.oid, n.nspname, t.typname, t.typtype, t.typrelid, t.typbasetype, t.typelem, t.typarray
+FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE ${schemas(part, 'n')}`;
+}
+
+/** schema, name, left, right, result, function schema, function name, function volatility. */
+export function operators(part: Part): string {
+  return `SELECT n.nspname, o.oprname, o.oprleft, o.oprright, o.oprresult, f.nspname, p.proname, p.provolatile
+FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
+JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode JOIN pg_catalog.pg_namespace f ON f.oid = p.pronamespace
+WHERE ${schemas(part, 'n')}`;
+}
+
+/** source, target, context, function schema, name, volatility; casts of types or through functions outside the system schemas. */
+export const casts = `SELECT c.castsource, c.casttarget, c.castcontext, coalesce(n.nspname, ''), coalesce(p.proname, ''),
+  coalesce(p.provolatile, 'i')
+FROM pg_catalog.pg_cast c
+JOIN pg_catalog.pg_type s ON s.oid = c.castsource JOIN pg_catalog.pg_namespace sn ON sn.oid = s.typnamespace
+JOIN pg_catalog.pg_type t ON t.oid = c.casttarget JOIN pg_catalog.pg_namespace tn ON tn.oid = t.typnamespace
+LEFT JOIN pg_catalog.pg_proc p ON p.oid = c.castfunc LEFT JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+WHERE sn.nspname NOT IN ${systemSchemas} OR tn.nspname NOT IN ${systemSchemas} OR n.nspname NOT IN ${systemSchemas}`;
+
+/** type, function schema, name, volatility: what runs when a value of a type is read from text or checked. */
+export const typeFunctions = `SELECT t.oid, n.nspname, p.proname, p.provolatile
+FROM pg_catalog.pg_type t JOIN pg_catalog.pg_proc p ON p.oid = t.typinput
+JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname NOT IN ${systemSchemas}
+UNION SELECT k.contypid, n.nspname, p.proname, p.provolatile
+FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass
+  AND d.objid = k.oid AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+JOIN pg_catalog.pg_proc p ON p.oid = d.refobjid JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+WHERE k.contypid <> 0 AND n.nspname NOT IN ${systemSchemas}`;
+
+/**
+ * relation, `r` or `w`, function schema, name, volatility: what runs unnamed when rows are read (policies) or
+ * written (triggers, policies, defaults, generated columns, checks, index expressions). The server records a
+ * dependency on every function it did not itself come with; triggers are listed whatever their function.
+ */
+export const hiddenFunctions = `SELECT x.relation, x.side, n.nspname, p.proname, p.provolatile FROM (
+  SELECT t.tgrelid AS relation, 'w' AS side, t.tgfoid AS function
+  FROM pg_catalog.pg_trigger t WHERE NOT t.tgisinternal AND t.tgenabled <> 'D'
+  UNION SELECT k.conrelid, 'w', d.refobjid FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_depend d
+    ON d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND d.objid = k.oid
+    AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass WHERE k.conrelid <> 0
+  UNION SELECT a.adrelid, 'w', d.refobjid FROM pg_catalog.pg_attrdef a JOIN pg_catalog.pg_depend d
+    ON d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND d.objid = a.oid
+    AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+  UNION SELECT i.indrelid, 'w', d.refobjid FROM pg_catalog.pg_index i JOIN pg_catalog.pg_depend d
+    ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = i.indexrelid
+    AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+  UNION SELECT l.polrelid, s.side, d.refobjid FROM pg_catalog.pg_policy l JOIN pg_catalog.pg_depend d
+    ON d.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass AND d.objid = l.oid
+    AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass CROSS JOIN (VALUES ('r'), ('w')) AS s (side)
+) AS x JOIN pg_catalog.pg_proc p ON p.oid = x.function JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace`;
+
+/** schema. */
+export const namespaces = `SELECT nspname FROM pg_catalog.pg_namespace`;
+
+function changes(catalog: string, key: string, namespace: string, label: string, filter = ''): string {
+  return `SELECT n.system, '${label}' AS catalog, pg_catalog.hashtext(${key} || ' ' || x.xmin::pg_catalog.text)::pg_catalog.int8 AS hash
+FROM pg_catalog.${catalog} x JOIN n ON n.oid = ${namespace}${filter}`;
+}
+
+const ofRelation = `(SELECT c.relnamespace FROM pg_catalog.pg_class c WHERE c.oid = `;
+
+/**
+ * part, fingerprint: two numbers a row that differ after any committed change to what the snapshot is made of.
+ * Row versions (`xmin`) stand for contents. A collision of the sums would hide a change until the next one.
+ */
+export const fingerprint = `WITH n AS (
+  SELECT oid, nspname IN ${systemSchemas} AS system FROM pg_catalog.pg_namespace
+  WHERE nspname !~ '^pg_(toast|temp_|toast_temp_)'
+), x AS (
+${[
+  changes('pg_class', 'x.oid::pg_catalog.text', 'x.relnamespace', 'c', ` WHERE x.relkind IN ${relationKinds}`),
+  changes(
+    'pg_attribute',
+    `x.attrelid::pg_catalog.text || ' ' || x.attnum::pg_catalog.text`,
+    `${ofRelation}x.attrelid AND c.relkind IN ${relationKinds})`,
+    'a',
+  ),
+  changes('pg_rewrite', 'x.oid::pg_catalog.text', `${ofRelation}x.ev_class)`, 'w'),
+  changes('pg_trigger', 'x.oid::pg_catalog.text', `${ofRelation}x.tgrelid)`, 't', ' WHERE NOT x.tgisinternal'),
+  changes('pg_policy', 'x.oid::pg_catalog.text', `${ofRelation}x.polrelid)`, 'l'),
+  changes('pg_constraint', 'x.oid::pg_catalog.text', 'x.connamespace', 'k'),
+  changes('pg_proc', 'x.oid::pg_catalog.text', 'x.pronamespace', 'p'),
+  changes('pg_type', 'x.oid::pg_catalog.text', 'x.typnamespace', 'y'),
+  changes('pg_operator', 'x.oid::pg_catalog.text', 'x.oprnamespace', 'o'),
+  `SELECT false, 'i', pg_catalog.hashtext(inhrelid::pg_catalog.text || ' ' || inhparent::pg_catalog.text)::pg_catalog.int8
+FROM pg_catalog.pg_inherits`,
+  `SELECT false, 's', pg_catalog.hashtext(oid::pg_catalog.text || ' ' || xmin::pg_catalog.text)::pg_catalog.int8
+FROM pg_catalog.pg_cast`,
+  `SELECT false, 'd', pg_catalog.hashtext(oid::pg_catalog.text || ' ' || xmin::pg_catalog.text)::pg_catalog.int8
+FROM pg_catalog.pg_attrdef`,
+  `SELECT false, 'n', pg_catalog.hashtext(nspname::pg_catalog.text)::pg_catalog.int8 FROM pg_catalog.pg_namespace
+WHERE nspname !~ '^pg_(toast|temp_|toast_temp_)'`,
+].join('\nUNION ALL ')}
+) SELECT system, catalog, pg_catalog.count(*), pg_catalog.sum(hash) FROM x GROUP BY 1, 2 ORDER BY 1, 2`;

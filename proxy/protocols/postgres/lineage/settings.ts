@@ -1,0 +1,53 @@
+/**
+ * Run-time settings that change what the rest of a session's statements mean, however they are changed.
+ */
+import type { Analysis } from './analysis.ts';
+import { type Ast, bodyOf, child, constantText, kindOf } from './ast.ts';
+import type { Call } from './functions.ts';
+
+/** Settings under which names resolve, or text is read, differently from what is assumed here. */
+const meaning: ReadonlySet<string> = new Set([
+  'search_path',
+  'role',
+  'session_authorization',
+  'standard_conforming_strings',
+  'backslash_quote',
+  'escape_string_warning',
+  'client_encoding',
+  'transform_null_equals',
+  'session_replication_role',
+  'default_table_access_method',
+  'array_nulls',
+  'xmloption',
+]);
+
+/** True when setting `name` to `value` may change what statements mean. `undefined`: back to the session's default. */
+export function changesMeaning(name: string, value: string | undefined): boolean {
+  const setting = name.toLowerCase();
+  if (!meaning.has(setting)) return false;
+  if (value === undefined) return false;
+  // Without schemas on the path a name means what it did or nothing at all.
+  if (setting === 'search_path') return !(value === '' || value === 'pg_catalog' || value === '""');
+  if (setting === 'standard_conforming_strings') return value.toLowerCase() !== 'on';
+  if (setting === 'client_encoding') return !['utf8', 'utf-8', 'unicode'].includes(value.toLowerCase());
+  return setting !== 'escape_string_warning' && setting !== 'array_nulls' && setting !== 'xmloption';
+}
+
+/** `set_config(name, value, local)` is SET in the shape of a function. */
+export function noteSetting(a: Analysis, call: Call, args: readonly Ast[]): void {
+  if (!call.candidates.some((each) => each.schema === 'pg_catalog' && each.name === 'set_config')) return;
+  const name = literalText(args[0]);
+  const value = literalText(args[1]);
+  if (name === undefined) a.incomplete.add('setting_unknown');
+  else if (changesMeaning(name, value ?? 'unknown')) {
+    a.incomplete.add('setting_changes_meaning');
+    a.changesCatalog = true;
+  }
+}
+
+function literalText(node: Ast | undefined): string | undefined {
+  if (node === undefined) return undefined;
+  if (kindOf(node) === 'A_Const') return constantText(node);
+  if (kindOf(node) === 'TypeCast') return literalText(child(bodyOf(node), 'arg'));
+  return undefined;
+}

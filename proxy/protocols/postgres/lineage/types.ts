@@ -1,0 +1,150 @@
+/**
+ * Type names → types, and what runs when a value changes its type.
+ */
+import type { Analysis } from './analysis.ts';
+import { type Ast, bodyOf, kindOf, list, strings } from './ast.ts';
+import { type FunctionName, isSystem, type Oid, type Relation, type TypeFact } from './snapshot.ts';
+
+/** OIDs that never change. @see https://github.com/postgres/postgres/blob/master/src/include/catalog/pg_type.dat */
+export const oids = {
+  bool: 16,
+  int8: 20,
+  int4: 23,
+  text: 25,
+  oid: 26,
+  json: 114,
+  xml: 142,
+  unknown: 705,
+  bit: 1560,
+  numeric: 1700,
+  record: 2249,
+  recordArray: 2287,
+  anyarray: 2277,
+  anyelement: 2283,
+  anynonarray: 2776,
+  anyenum: 3500,
+  jsonb: 3802,
+  anycompatible: 5077,
+  anycompatiblearray: 5078,
+  anycompatiblenonarray: 5079,
+} as const;
+
+/** Resolves a `TypeName`; zero, and the statement incomplete, when it is not known. */
+export function resolveType(a: Analysis, typeName: Ast | undefined): Oid {
+  if (typeName === undefined) return 0;
+  a.seen.add(typeName);
+  for (const modifier of list(typeName, 'typmods')) {
+    a.seen.add(bodyOf(modifier));
+    // A length or precision meets no column.
+    if (kindOf(modifier) === 'A_Const') a.literal(bodyOf(modifier));
+    else if (kindOf(modifier) !== 'ColumnRef') a.incomplete.add('unknown_node');
+  }
+  const names = strings(list(typeName, 'names')) ?? [];
+  const type = lookUpType(a, names);
+  if (type === undefined) {
+    a.incomplete.add('unknown_type');
+    return 0;
+  }
+  noteType(a, type);
+  return list(typeName, 'arrayBounds').some((bound) => kindOf(bound) !== '') ? type.array : type.oid;
+}
+
+/** A type by its name, qualified or on the search path. */
+export function lookUpType(a: Analysis, names: readonly string[]): TypeFact | undefined {
+  const name = names.at(-1);
+  if (name === undefined) return undefined;
+  if (names.length === 1) {
+    for (const schema of a.around.path) {
+      const found = a.snapshot.typesByName.get(schema)?.get(name);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+  const [schema] = names.slice(-2);
+  if (names.length > 3 || (names.length === 3 && names[0] !== a.around.database)) return undefined;
+  return schema === undefined ? undefined : a.snapshot.typesByName.get(schema)?.get(name);
+}
+
+/** Functions outside the system schemas that run when text becomes a value of this type, or it is checked. */
+export function noteType(a: Analysis, type: TypeFact): void {
+  let each: TypeFact | undefined = type;
+  for (let depth = 0; each !== undefined && depth < 32; depth++) {
+    for (const name of each.functions) a.call(name);
+    const inner: Oid = each.kind === 'domain' ? each.baseType : each.element;
+    each = inner === 0 ? undefined : a.snapshot.types.get(inner);
+  }
+}
+
+/** The type under a domain. */
+export function baseType(a: Analysis, oid: Oid): Oid {
+  let each = oid;
+  for (let depth = 0; depth < 32; depth++) {
+    const type = a.snapshot.types.get(each);
+    if (type?.kind !== 'domain') return each;
+    each = type.baseType;
+  }
+  return 0;
+}
+
+/** The relation that lists a composite type's fields. */
+export function compositeOf(a: Analysis, oid: Oid): Relation | undefined {
+  const type = a.snapshot.types.get(baseType(a, oid));
+  return type?.kind === 'composite' ? a.snapshot.relationByOid.get(type.relationOid) : undefined;
+}
+
+/** The element type of an array type, zero for anything else. */
+export function elementOf(a: Analysis, oid: Oid): Oid {
+  const type = a.snapshot.types.get(baseType(a, oid));
+  return type?.kind === 'base' ? type.element : 0;
+}
+
+/** The array type over a type, zero when not known. */
+export function arrayOf(a: Analysis, oid: Oid): Oid {
+  return a.snapshot.types.get(oid)?.array ?? 0;
+}
+
+/** Functions outside the system schemas that an explicit cast may run. A source of zero may be any type. */
+export function castFunctions(a: Analysis, source: Oid, target: Oid): FunctionName[] {
+  const to = baseType(a, target);
+  const from = source === oids.unknown ? oids.unknown : baseType(a, source);
+  const found: FunctionName[] = [];
+  for (const cast of a.snapshot.casts) {
+    if (cast.code === undefined || isSystem(cast.code.schema)) continue;
+    if (cast.target !== to && cast.target !== target) continue;
+    if (from !== 0 && cast.source !== from && cast.source !== source) continue;
+    found.push(cast.code);
+  }
+  return found;
+}
+
+/** Functions that values of a type may run through without a cast being written. */
+export function implicitCastFunctions(a: Analysis, type: Oid): FunctionName[] {
+  if (a.snapshot.casts.length === 0) return [];
+  const found: FunctionName[] = [];
+  for (const cast of a.snapshot.casts) {
+    if (cast.code === undefined || isSystem(cast.code.schema)) continue;
+    // to_json() and its kin use an explicit cast to json where there is one.
+    const silent = cast.context !== 'explicit' || cast.target === oids.json || cast.target === oids.jsonb;
+    if (!silent) continue;
+    if (cast.source === type || (cast.target === type && !isSystemType(a, type))) found.push(cast.code);
+  }
+  return found;
+}
+
+/** True for a type that came with the server. */
+export function isSystemType(a: Analysis, oid: Oid): boolean {
+  const type = a.snapshot.types.get(oid);
+  return type !== undefined && isSystem(type.schema);
+}
+
+/** True when a value of one type may silently become the other; true when in doubt. */
+export function mayBecome(a: Analysis, source: Oid, target: Oid): boolean {
+  if (source === 0 || source === oids.unknown || source === target || target === 0) return true;
+  if (baseType(a, source) === target) return true;
+  const type = a.snapshot.types.get(target);
+  if (type === undefined || type.kind === 'pseudo' || isSystem(type.schema)) return true;
+  const from = baseType(a, source);
+  return a.snapshot.casts.some(
+    (cast) => cast.context === 'implicit' && cast.target === target && (cast.source === source || cast.source === from),
+  );
+}
