@@ -61,6 +61,9 @@ async function reads(sources: readonly string[]): Promise<{ input: string[][]; d
     const end = reference.findIndex(({ type }, index) => index > 0 && type !== 'string');
     return (end === -1 ? reference : reference.slice(0, end)).map(({ value }) => String(value));
   });
+  // `opa check` takes a misspelt rule for data that may come later; its deny would silently be undefined.
+  const stray = paths.find(([root, head]) => root === 'data' && head !== 'config');
+  if (stray !== undefined) throw new Error(`${stray.join('.')} is read, and no rule defines it`);
   const below = (root: string) => {
     const found = paths.filter(([head]) => head === root).map(([, ...rest]) => rest);
     return found

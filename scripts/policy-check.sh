@@ -41,9 +41,10 @@ tests() {
 }
 
 passed=0
-step 'opa fmt' "$OPA" fmt --diff --fail rego
+step 'opa fmt' "$OPA" fmt --diff --fail rego test/unit/policy/fixtures
 step 'opa check' "$OPA" check --strict --capabilities rego/capabilities.json --schema rego/schemas rego
 tests
 step 'the committed bundle is what rego/ builds' scripts/bundle.sh --check
+step 'so are the bundles that tests load' test/unit/policy/fixtures/build.sh --check
 echo "policies: ${passed:-0} passed, $failed failed"
 [ "$failed" -eq 0 ]

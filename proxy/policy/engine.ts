@@ -53,7 +53,10 @@ class WasmPolicyEngine implements PolicyEngine {
   readonly #listeners = new Set<() => void>();
   #active: Active | undefined;
   #epoch = 0;
+  /** Digests of what is active. */
   #loaded = '';
+  /** What the files looked like before they were last read. */
+  #seen = '';
   #reloading: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
 
@@ -171,6 +174,7 @@ class WasmPolicyEngine implements PolicyEngine {
   async #activate(): Promise<void> {
     const { bundle, data, onEvent } = this.#options;
     try {
+      this.#seen = await this.#stamp();
       const bytes = await readBounded(bundle.file, limits.bundleBytesMax);
       const source =
         'file' in data
@@ -196,18 +200,13 @@ class WasmPolicyEngine implements PolicyEngine {
     for (const listener of this.#listeners) listener();
   }
 
+  /** Compares the files with what was looked at last, until `close`. */
   watch(): void {
-    let seen = '';
-    const look = async (): Promise<void> => {
-      const now = await this.#stamp();
-      // A half-written file is refused and looks different when it is whole.
-      if (seen !== '' && now !== seen) await this.reload().catch(() => undefined);
-      seen = now;
-    };
-    void this.#stamp().then((stamp) => {
-      seen = stamp;
-    });
     let looking = false;
+    const look = async (): Promise<void> => {
+      // A refused file is tried again when it has changed again; `onEvent` was told why.
+      if ((await this.#stamp()) !== this.#seen) await this.reload().catch(() => undefined);
+    };
     this.#timer = setInterval(() => {
       if (looking) return;
       looking = true;

@@ -26,6 +26,14 @@ const pageBytes = 64 * 1024;
 /** Data expands about fifteenfold in WebAssembly memory; growing it in small steps takes minutes. */
 const dataExpansion = 16;
 
+/** What an evaluator has besides policy and data. */
+export interface EvaluatorOptions {
+  /** None by default: the policies that ship need none. */
+  readonly builtins?: ReadonlyMap<string, HostBuiltin>;
+  /** At most `limits.policyMemoryBytesMax`, the default. */
+  readonly memoryBytesMax?: number;
+}
+
 /**
  * One compiled policy with its data. Evaluates synchronously; after a trap the instance is thrown away and the next
  * evaluation makes a new one from the compiled module (about 0.15 ms).
@@ -34,19 +42,24 @@ export class Evaluator {
   readonly #module: WebAssembly.Module;
   readonly #data: JsonObject;
   readonly #pages: number;
+  readonly #pagesMax: number;
   readonly #builtins: Record<string, HostBuiltin>;
   #instance: LoadedPolicy | undefined;
 
   /** @throws GatewayError `policy_unavailable` when the module, its builtins or its data cannot be used. */
-  constructor(wasm: Uint8Array, data: JsonObject, builtins: ReadonlyMap<string, HostBuiltin> = new Map()) {
+  constructor(wasm: Uint8Array, data: JsonObject, options: EvaluatorOptions = {}) {
+    const { builtins = new Map<string, HostBuiltin>(), memoryBytesMax = limits.policyMemoryBytesMax } = options;
+    this.#pagesMax = Math.floor(memoryBytesMax / pageBytes);
     const bytes = Buffer.byteLength(JSON.stringify(data));
     this.#pages = Math.ceil((bytes * dataExpansion + limits.policyMemoryBytesBase) / pageBytes);
-    if (this.#pages * pageBytes > limits.policyMemoryBytesMax) throw unusable('the data is too large');
+    if (this.#pages > this.#pagesMax) throw unusable('the data is too large');
     this.#data = data;
     this.#builtins = Object.fromEntries([...builtins].map(([name, builtin]) => [name, guarded(name, builtin)]));
     try {
       // A copy: the SDK's types want a buffer of its own, and the module must not see later changes.
       this.#module = new WebAssembly.Module(new Uint8Array(wasm));
+      const exported = new Set(WebAssembly.Module.exports(this.#module).map(({ name }) => name));
+      if (!exported.has('opa_wasm_abi_version')) throw unusable('its module is not one of OPA');
       this.#instance = this.#instantiate();
     } catch (thrown) {
       throw asGatewayError(thrown, 'policy_unavailable', 'The policy bundle is refused: its module cannot be used.');
@@ -80,12 +93,18 @@ export class Evaluator {
     }
   }
 
+  /** Bytes of WebAssembly memory in use now. */
+  get memoryBytes(): number {
+    return this.#instance?.mem.buffer.byteLength ?? 0;
+  }
+
+  /** True when the memory had to grow after it was made for the data: each step copies all of it. */
+  get grown(): boolean {
+    return this.memoryBytes > this.#pages * pageBytes;
+  }
+
   #instantiate(): LoadedPolicy {
-    const policy = loadPolicySync(
-      this.#module,
-      { initial: this.#pages, maximum: Math.floor(limits.policyMemoryBytesMax / pageBytes) },
-      this.#builtins,
-    );
+    const policy = loadPolicySync(this.#module, { initial: this.#pages, maximum: this.#pagesMax }, this.#builtins);
     if (!Object.hasOwn(policy.entrypoints as object, entrypoint)) throw unusable(`it has no entrypoint ${entrypoint}`);
     policy.setData(this.#data);
     return policy;
