@@ -13,6 +13,7 @@ import { backend, frontend, frontendTypes, ProtocolFault, startup } from './code
 import { refusalFields } from './refuse.ts';
 import { readStartup, type Startup } from './startup-options.ts';
 
+/** What {@link acceptClient} needs. */
 export interface FrontOptions {
   /** The gateway's certificate and key. One context for all connections, so that TLS sessions resume. */
   readonly tls: SecureContext;

@@ -6,6 +6,7 @@
 import { createHash, createHmac, pbkdf2, randomBytes, timingSafeEqual, X509Certificate } from 'node:crypto';
 import { promisify } from 'node:util';
 
+/** What a {@link ScramExchange} is made from. */
 export interface ScramOptions {
   readonly password: string;
   /** What the server offers. */

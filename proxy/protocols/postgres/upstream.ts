@@ -56,6 +56,7 @@ export interface UpstreamLink {
   readonly serverVersion: string;
 }
 
+/** What cancels a connection, as its server gave it. */
 export interface UpstreamKey {
   readonly pid: number;
   readonly secret: Buffer;

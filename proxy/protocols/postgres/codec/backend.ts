@@ -4,6 +4,7 @@
  *
  * @see https://www.postgresql.org/docs/18/protocol-message-formats.html
  */
+import { isUtf8 } from 'node:buffer';
 import { cstring, int16, int32, list, message, nullable, uint8 } from './bytes.ts';
 import { Cursor } from './cursor.ts';
 import type { Format } from './frontend.ts';
@@ -44,6 +45,7 @@ export interface Authentication {
 /** Codes of {@link Authentication} that the gateway can meet. */
 export const authenticationCodes = { ok: 0, cleartext: 3, md5: 5, sasl: 10, saslContinue: 11, saslFinal: 12 } as const;
 
+/** RowDescription: the columns of the rows to come. */
 export function parseRowDescription(body: Buffer): readonly FieldDescription[] | undefined {
   const cursor = new Cursor(body);
   const count = cursor.uint16();
@@ -68,6 +70,7 @@ export function parseRowDescription(body: Buffer): readonly FieldDescription[] |
   return cursor.done ? fields : undefined;
 }
 
+/** ErrorResponse and NoticeResponse. A field that comes twice keeps its last value. */
 export function parseErrorFields(body: Buffer): ErrorFields | undefined {
   const cursor = new Cursor(body);
   const fields = new Map<string, string>();
@@ -78,12 +81,14 @@ export function parseErrorFields(body: Buffer): ErrorFields | undefined {
   return cursor.done ? fields : undefined;
 }
 
+/** CommandComplete: the tag, such as `INSERT 0 1`. */
 export function parseCommandComplete(body: Buffer): { readonly tag: string } | undefined {
   const cursor = new Cursor(body);
   const tag = cursor.text();
   return cursor.done ? { tag } : undefined;
 }
 
+/** ParameterStatus: a setting and its value now. */
 export function parseParameterStatus(body: Buffer): { readonly name: string; readonly value: string } | undefined {
   const cursor = new Cursor(body);
   const name = decode(cursor.cstring());
@@ -99,12 +104,14 @@ export function parseBackendKeyData(body: Buffer): { readonly pid: number; reado
   return cursor.done && secret.length >= 4 && secret.length <= 256 ? { pid, secret } : undefined;
 }
 
+/** ReadyForQuery. Another status than the three is malformed. */
 export function parseReadyForQuery(body: Buffer): { readonly status: TransactionStatus } | undefined {
   if (body.length !== 1) return undefined;
   const status = String.fromCharCode(body[0] ?? 0);
   return status === 'I' || status === 'T' || status === 'E' ? { status } : undefined;
 }
 
+/** CopyInResponse, CopyOutResponse, CopyBothResponse. */
 export function parseCopyResponse(body: Buffer): CopyResponse | undefined {
   const cursor = new Cursor(body);
   const overall = format(cursor.uint8(), cursor);
@@ -115,6 +122,7 @@ export function parseCopyResponse(body: Buffer): CopyResponse | undefined {
   return cursor.done ? { format: overall, columnFormats } : undefined;
 }
 
+/** ParameterDescription: a type OID for each parameter. */
 export function parseParameterDescription(body: Buffer): readonly number[] | undefined {
   const cursor = new Cursor(body);
   const count = cursor.uint16();
@@ -123,6 +131,7 @@ export function parseParameterDescription(body: Buffer): readonly number[] | und
   return cursor.done ? types : undefined;
 }
 
+/** NotificationResponse: who notified which channel of what. */
 export function parseNotification(
   body: Buffer,
 ): { readonly pid: number; readonly channel: string; readonly payload: string } | undefined {
@@ -133,6 +142,7 @@ export function parseNotification(
   return cursor.done ? { pid, channel, payload } : undefined;
 }
 
+/** FunctionCallResponse. */
 export function parseFunctionCallResponse(body: Buffer): { readonly value: Buffer | null } | undefined {
   const cursor = new Cursor(body);
   const length = cursor.int32();
@@ -140,6 +150,7 @@ export function parseFunctionCallResponse(body: Buffer): { readonly value: Buffe
   return cursor.done ? { value } : undefined;
 }
 
+/** NegotiateProtocolVersion: the version offered instead, and the options not understood. */
 export function parseNegotiateProtocolVersion(
   body: Buffer,
 ): { readonly version: number; readonly unsupported: readonly string[] } | undefined {
@@ -151,6 +162,7 @@ export function parseNegotiateProtocolVersion(
   return cursor.done && count >= 0 ? { version, unsupported } : undefined;
 }
 
+/** Any authentication request; {@link authenticationCodes} names the codes. */
 export function parseAuthentication(body: Buffer): Authentication | undefined {
   const cursor = new Cursor(body);
   const code = cursor.int32();
@@ -166,6 +178,7 @@ export function parseSaslMechanisms(data: Buffer): readonly string[] | undefined
   return cursor.done ? mechanisms : undefined;
 }
 
+/** RowDescription. @throws RangeError for a NUL in a name */
 export const rowDescription = (fields: readonly FieldDescription[]): Buffer =>
   message(
     backend.rowDescription,
@@ -190,40 +203,62 @@ const errorFields = (fields: ErrorFields): Buffer =>
     uint8(0),
   ]);
 
+/** ErrorResponse. @throws RangeError for a NUL in a field */
 export const errorResponse = (fields: ErrorFields): Buffer => message(backend.errorResponse, errorFields(fields));
+/** NoticeResponse. @throws RangeError for a NUL in a field */
 export const noticeResponse = (fields: ErrorFields): Buffer => message(backend.noticeResponse, errorFields(fields));
+/** CommandComplete. */
 export const commandComplete = (tag: string): Buffer => message(backend.commandComplete, cstring(tag));
+/** ParameterStatus. */
 export const parameterStatus = (name: string, value: string): Buffer =>
   message(backend.parameterStatus, cstring(name), cstring(value));
+/** BackendKeyData; four bytes of secret in protocol 3.0. */
 export const backendKeyData = (pid: number, secret: Uint8Array): Buffer =>
   message(backend.backendKeyData, int32(pid), secret);
+/** ReadyForQuery. */
 export const readyForQuery = (status: TransactionStatus): Buffer =>
   message(backend.readyForQuery, Buffer.from(status, 'latin1'));
+/** ParameterDescription. */
 export const parameterDescription = (types: readonly number[]): Buffer =>
   message(backend.parameterDescription, list(types.map(int32)));
+/** NotificationResponse. */
 export const notification = (pid: number, channel: string, payload: string): Buffer =>
   message(backend.notificationResponse, int32(pid), cstring(channel), cstring(payload));
+/** FunctionCallResponse. */
 export const functionCallResponse = (value: Uint8Array | null): Buffer =>
   message(backend.functionCallResponse, nullable(value));
+/** NegotiateProtocolVersion; `version` as in a startup packet. */
 export const negotiateProtocolVersion = (version: number, unsupported: readonly string[]): Buffer =>
   message(backend.negotiateProtocolVersion, int32(version), int32(unsupported.length), ...unsupported.map(cstring));
+/** An authentication request. */
 export const authentication = (code: number, data: Uint8Array = new Uint8Array()): Buffer =>
   message(backend.authentication, int32(code), data);
+/** The data of AuthenticationSASL. */
 export const saslMechanisms = (mechanisms: readonly string[]): Buffer =>
   Buffer.concat([...mechanisms.map(cstring), uint8(0)]);
 
+/** CopyInResponse. */
 export const copyInResponse = (response: CopyResponse): Buffer => copyResponse(backend.copyInResponse, response);
+/** CopyOutResponse. */
 export const copyOutResponse = (response: CopyResponse): Buffer => copyResponse(backend.copyOutResponse, response);
+/** CopyBothResponse. */
 export const copyBothResponse = (response: CopyResponse): Buffer => copyResponse(backend.copyBothResponse, response);
 /** CopyData and CopyDone are the same bytes in both directions. */
 export const copyData = (data: Uint8Array): Buffer => message(backend.copyData, data);
+/** CopyDone. */
 export const copyDone = (): Buffer => message(backend.copyDone);
 
+/** ParseComplete. */
 export const parseComplete = (): Buffer => message(backend.parseComplete);
+/** BindComplete. */
 export const bindComplete = (): Buffer => message(backend.bindComplete);
+/** CloseComplete. */
 export const closeComplete = (): Buffer => message(backend.closeComplete);
+/** NoData. */
 export const noData = (): Buffer => message(backend.noData);
+/** PortalSuspended. */
 export const portalSuspended = (): Buffer => message(backend.portalSuspended);
+/** EmptyQueryResponse. */
 export const emptyQueryResponse = (): Buffer => message(backend.emptyQueryResponse);
 
 function copyResponse(type: number, response: CopyResponse): Buffer {
@@ -236,6 +271,5 @@ function format(code: number, cursor: Cursor): Format {
 }
 
 function decode(bytes: Buffer): string {
-  const text = bytes.toString('utf8');
-  return text.includes('\ufffd') ? bytes.toString('latin1') : text;
+  return bytes.toString(isUtf8(bytes) ? 'utf8' : 'latin1');
 }

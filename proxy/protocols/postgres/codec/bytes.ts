@@ -1,5 +1,6 @@
 /** Small pieces that messages are built from. */
 
+/** One byte. */
 export function uint8(value: number): Buffer {
   return Buffer.from([value]);
 }

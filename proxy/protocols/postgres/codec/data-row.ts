@@ -50,5 +50,6 @@ export function parseDataRow(body: Buffer): readonly (Buffer | null)[] | undefin
   });
 }
 
+/** DataRow. */
 export const dataRow = (values: readonly (Uint8Array | null)[]): Buffer =>
   message(backend.dataRow, list(values.map(nullable)));

@@ -17,6 +17,7 @@ export interface Query {
   readonly sql: Buffer;
 }
 
+/** Parse: a prepared statement to be made. */
 export interface Parse {
   /** Empty for the unnamed statement. */
   readonly statement: string;
@@ -25,6 +26,7 @@ export interface Parse {
   readonly parameterTypes: readonly number[];
 }
 
+/** Bind: a portal to be made of a prepared statement. */
 export interface Bind {
   readonly portal: string;
   readonly statement: string;
@@ -43,12 +45,14 @@ export interface Target {
   readonly name: string;
 }
 
+/** Execute: a portal to be run. */
 export interface Execute {
   readonly portal: string;
   /** 0: no bound. The server takes a negative number as 0 too. */
   readonly maxRows: number;
 }
 
+/** FunctionCall: a function to be called by its OID, without SQL. */
 export interface FunctionCall {
   readonly functionOid: number;
   readonly argumentFormats: readonly Format[];
@@ -56,12 +60,14 @@ export interface FunctionCall {
   readonly resultFormat: Format;
 }
 
+/** Query. */
 export function parseQuery(body: Buffer): Query | undefined {
   const cursor = new Cursor(body);
   const sql = cursor.cstring();
   return cursor.done ? { sql } : undefined;
 }
 
+/** Parse. */
 export function parseParse(body: Buffer): Parse | undefined {
   const cursor = new Cursor(body);
   const statement = cursor.name();
@@ -73,6 +79,7 @@ export function parseParse(body: Buffer): Parse | undefined {
   return cursor.done ? { statement, sql, parameterTypes } : undefined;
 }
 
+/** Bind. The values are found, not copied. */
 export function parseBind(body: Buffer): Bind | undefined {
   const cursor = new Cursor(body);
   const portal = cursor.name();
@@ -99,6 +106,7 @@ export function parseBind(body: Buffer): Bind | undefined {
   return { portal, statement, parameterFormats, parameterCount: count, parameter, resultFormats };
 }
 
+/** Describe and Close. */
 export function parseTarget(body: Buffer): Target | undefined {
   const cursor = new Cursor(body);
   const kind = cursor.uint8();
@@ -107,6 +115,7 @@ export function parseTarget(body: Buffer): Target | undefined {
   return { kind: kind === 0x53 ? 'S' : 'P', name };
 }
 
+/** Execute. */
 export function parseExecute(body: Buffer): Execute | undefined {
   const cursor = new Cursor(body);
   const portal = cursor.name();
@@ -114,6 +123,7 @@ export function parseExecute(body: Buffer): Execute | undefined {
   return cursor.done ? { portal, maxRows: Math.max(0, maxRows) } : undefined;
 }
 
+/** FunctionCall. */
 export function parseFunctionCall(body: Buffer): FunctionCall | undefined {
   const cursor = new Cursor(body);
   const functionOid = cursor.uint32();
@@ -160,11 +170,14 @@ export function isEmptyBody(body: Buffer): boolean {
   return body.length === 0;
 }
 
+/** Query. @throws RangeError for a NUL in the text */
 export const query = (sql: string | Uint8Array): Buffer => message(frontend.query, cstring(sql));
 
+/** Parse. */
 export const parse = (statement: string, sql: string | Uint8Array, parameterTypes: readonly number[] = []): Buffer =>
   message(frontend.parse, cstring(statement), cstring(sql), list(parameterTypes.map(int32)));
 
+/** Bind. */
 export const bind = (
   portal: string,
   statement: string,
@@ -180,15 +193,19 @@ export const bind = (
     list((formats.results ?? []).map(int16)),
   );
 
+/** Describe. */
 export const describe = (kind: Target['kind'], name: string): Buffer =>
   message(frontend.describe, Buffer.from(kind, 'latin1'), cstring(name));
 
+/** Close. */
 export const close = (kind: Target['kind'], name: string): Buffer =>
   message(frontend.close, Buffer.from(kind, 'latin1'), cstring(name));
 
+/** Execute. */
 export const execute = (portal: string, maxRows = 0): Buffer =>
   message(frontend.execute, cstring(portal), int32(maxRows));
 
+/** FunctionCall. */
 export const functionCall = (call: FunctionCall): Buffer =>
   message(
     frontend.functionCall,
@@ -198,13 +215,20 @@ export const functionCall = (call: FunctionCall): Buffer =>
     int16(call.resultFormat),
   );
 
+/** Sync. */
 export const sync = (): Buffer => message(frontend.sync);
+/** Flush. */
 export const flush = (): Buffer => message(frontend.flush);
+/** Terminate. */
 export const terminate = (): Buffer => message(frontend.terminate);
+/** CopyFail. */
 export const copyFail = (reason: string): Buffer => message(frontend.copyFail, cstring(reason));
+/** PasswordMessage. */
 export const password = (secret: string): Buffer => message(frontend.password, cstring(secret));
+/** SASLInitialResponse. */
 export const saslInitialResponse = (mechanism: string, response: Uint8Array | null): Buffer =>
   message(frontend.password, cstring(mechanism), nullable(response));
+/** SASLResponse. */
 export const saslResponse = (response: Uint8Array): Buffer => message(frontend.password, response);
 
 function formats(cursor: Cursor): Format[] {

@@ -51,11 +51,15 @@ function parseCancel(cursor: Cursor): FirstPacket | undefined {
   return cursor.done && secret.length >= 4 && secret.length <= 256 ? { kind: 'cancel', pid, secret } : undefined;
 }
 
+/** SSLRequest. */
 export const sslRequest = (): Buffer => packet(int32(sslRequestCode));
+/** GSSENCRequest. */
 export const gssRequest = (): Buffer => packet(int32(gssRequestCode));
+/** CancelRequest. */
 export const cancelRequest = (pid: number, secret: Uint8Array): Buffer =>
   packet(int32(cancelRequestCode), int32(pid), secret);
 
+/** StartupMessage. @throws RangeError for a NUL in a name or value */
 export const startupMessage = (parameters: Iterable<readonly [string, string]>, version: number = protocol30): Buffer =>
   packet(
     int32(version),
