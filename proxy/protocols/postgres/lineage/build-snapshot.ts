@@ -1,16 +1,17 @@
 /**
  * Catalog rows → `Snapshot`. Pure. A row that does not read as expected is a fault: half a catalog is none.
  */
-import type {
-  CastFact,
-  ColumnFact,
-  FunctionFact,
-  FunctionName,
-  HiddenFunction,
-  OperatorFact,
-  Relation,
-  Snapshot,
-  TypeFact,
+import {
+  type CastFact,
+  type ColumnFact,
+  type FunctionFact,
+  type FunctionName,
+  type HiddenFunction,
+  isSystem,
+  type OperatorFact,
+  type Relation,
+  type Snapshot,
+  type TypeFact,
 } from './snapshot.ts';
 
 /** Rows of text, as `CatalogQuery` gives them. */
@@ -247,12 +248,18 @@ export function buildSnapshot(rows: CatalogRows): Snapshot {
     };
     add(operators, each.name, each);
   }
-  const casts: CastFact[] = rows.casts.map((row) => ({
-    source: oid(row, 0),
-    target: oid(row, 1),
-    context: castContexts[cell(row, 2)] ?? 'implicit',
-    code: cell(row, 4) === '' ? undefined : functionName(row, 3),
-  }));
+  const casts = new Map<number, CastFact[]>();
+  const foreignCasts: (CastFact & { readonly code: FunctionName })[] = [];
+  for (const row of rows.casts) {
+    const each = {
+      source: oid(row, 0),
+      target: oid(row, 1),
+      context: castContexts[cell(row, 2)] ?? 'implicit',
+      code: cell(row, 4) === '' ? undefined : functionName(row, 3),
+    };
+    add(casts, each.source, each);
+    if (each.code !== undefined && !isSystem(each.code.schema)) foreignCasts.push({ ...each, code: each.code });
+  }
   return {
     relations: bySchema(relationByOid.values()),
     relationByOid,
@@ -261,6 +268,7 @@ export function buildSnapshot(rows: CatalogRows): Snapshot {
     typesByName: bySchema(types.values()),
     operators,
     casts,
+    foreignCasts,
     schemas: new Set(rows.namespaces.map((row) => cell(row, 0))),
   };
 }

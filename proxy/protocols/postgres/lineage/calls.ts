@@ -11,7 +11,7 @@ import { columnOf, type Scope } from './scope.ts';
 import { noteSetting } from './settings.ts';
 import { isSystem } from './snapshot.ts';
 import { lookUpType, noteType } from './types.ts';
-import { anything, combine, derived, nothing, type Value } from './value.ts';
+import { anything, combine, derived, type Field, nothing, type Value } from './value.ts';
 
 /** A call that was resolved, with its arguments' values. */
 export interface Resolved {
@@ -48,8 +48,17 @@ export function resolveFunctionCall(a: Analysis, body: Ast, scope: Scope): Resol
   if (call.sink) for (const value of args) a.use(value, 'sink');
   const value = combine([...args, ...beside], call.result, call.unknown);
   const repeatable = call.candidates.every((each) => each.volatility !== 'volatile' && each.kind === 'function');
-  const type = call.result;
-  return { call, args, value: { ...value, type, constant: value.constant && repeatable } };
+  const result = { ...value, constant: value.constant && repeatable };
+  return { call, args, value: { ...result, row: outputRow(call, result) } };
+}
+
+/** The fields of a function's OUT parameters, as `(f(x)).field` names them. */
+function outputRow(call: Call, value: Value): readonly Field[] | undefined {
+  const [fact] = call.candidates;
+  if (fact === undefined || fact.outputs.length < 2) return undefined;
+  const shape = (each: typeof fact) => each.outputs.map((output) => output.name).join('\0');
+  if (!call.candidates.every((each) => shape(each) === shape(fact))) return undefined;
+  return fact.outputs.map((output) => ({ name: output.name, value: derived(value, output.type) }));
 }
 
 const typeOf = (value: Value) => value.type;

@@ -63,14 +63,11 @@ JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode JOIN pg_catalog.pg_namespace f ON
 WHERE ${schemas(part, 'n')}`;
 }
 
-/** source, target, context, function schema, name, volatility; casts of types or through functions outside the system schemas. */
+/** source, target, context, function schema, name, volatility; the function is empty where a cast needs none. */
 export const casts = `SELECT c.castsource, c.casttarget, c.castcontext, coalesce(n.nspname, ''), coalesce(p.proname, ''),
   coalesce(p.provolatile, 'i')
-FROM pg_catalog.pg_cast c
-JOIN pg_catalog.pg_type s ON s.oid = c.castsource JOIN pg_catalog.pg_namespace sn ON sn.oid = s.typnamespace
-JOIN pg_catalog.pg_type t ON t.oid = c.casttarget JOIN pg_catalog.pg_namespace tn ON tn.oid = t.typnamespace
-LEFT JOIN pg_catalog.pg_proc p ON p.oid = c.castfunc LEFT JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-WHERE sn.nspname NOT IN ${systemSchemas} OR tn.nspname NOT IN ${systemSchemas} OR n.nspname NOT IN ${systemSchemas}`;
+FROM pg_catalog.pg_cast c LEFT JOIN pg_catalog.pg_proc p ON p.oid = c.castfunc
+LEFT JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace`;
 
 /** type, function schema, name, volatility: what runs when a value of a type is read from text or checked. */
 export const typeFunctions = `SELECT t.oid, n.nspname, p.proname, p.provolatile

@@ -5,6 +5,7 @@
  */
 import type { Analysis } from './analysis.ts';
 import { type Ast, list, strings } from './ast.ts';
+import { isStar } from './names.ts';
 import { columnOf, findColumn, findItem, type Item, type Scope } from './scope.ts';
 import type { ColumnFact } from './snapshot.ts';
 import { implicitCastFunctions } from './types.ts';
@@ -15,8 +16,12 @@ export type Reference = { readonly value: Value } | { readonly row: Item };
 
 /** Resolves a `ColumnRef` that is not a star. An unknown or ambiguous name makes the statement incomplete. */
 export function resolveReference(a: Analysis, body: Ast, scope: Scope): Reference {
-  const names = strings(list(body, 'fields'));
+  const fields = list(body, 'fields');
+  const starred = isStar(fields);
+  const names = strings(starred ? fields.slice(0, -1) : fields);
   if (names === undefined || names.length === 0 || names.length > 4) return lost(a, 'unknown_column');
+  // Inside an expression `t.*` is the row, as `t` is where no column has that name.
+  if (starred) return rowOf(a, findOwner(a, names, scope));
   if (names.length === 1) return resolvePlain(a, names[0] ?? '', scope);
   const name = names.at(-1) ?? '';
   const owner = findOwner(a, names.slice(0, -1), scope);
@@ -32,9 +37,12 @@ function resolvePlain(a: Analysis, name: string, scope: Scope): Reference {
   const value = findColumn(scope, name);
   if (value === 'ambiguous') return lost(a, 'ambiguous_column');
   if (value !== undefined) return { value: named(a, value) };
-  const row = findItem(scope, name);
-  if (row === 'ambiguous') return lost(a, 'ambiguous_column');
-  return row === undefined ? lost(a, 'unknown_column') : { row };
+  return rowOf(a, findItem(scope, name));
+}
+
+function rowOf(a: Analysis, owner: Item | 'ambiguous' | undefined): Reference {
+  if (owner === 'ambiguous') return lost(a, 'ambiguous_column');
+  return owner === undefined ? lost(a, 'unknown_column') : { row: owner };
 }
 
 function lost(a: Analysis, why: string): Reference {
@@ -58,7 +66,7 @@ export function named(a: Analysis, value: Value): Value {
 
 function nameColumn(a: Analysis, column: ColumnFact): void {
   a.record(column.relation).named.add(column);
-  if (a.snapshot.casts.length > 0) for (const code of implicitCastFunctions(a, column.type)) a.call(code);
+  if (a.snapshot.foreignCasts.length > 0) for (const code of implicitCastFunctions(a, column.type)) a.call(code);
 }
 
 /** The row of an item as one value. */

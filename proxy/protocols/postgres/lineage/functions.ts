@@ -6,7 +6,7 @@
 import type { Analysis } from './analysis.ts';
 import { type Ast, strings } from './ast.ts';
 import { isPure } from './pure-functions.ts';
-import { type FunctionFact, isSystem, type Oid } from './snapshot.ts';
+import type { FunctionFact, Oid } from './snapshot.ts';
 import { arrayOf, baseType, elementOf, mayBecome, oids } from './types.ts';
 
 /** What a call comes to. */
@@ -92,10 +92,16 @@ function narrow(a: Analysis, candidates: readonly FunctionFact[], args: Argument
     const exact = candidates.find((each) => each.argumentTypes.join() === key);
     if (exact !== undefined) return [exact];
   }
-  if (candidates.every((each) => isSystem(each.schema))) return candidates;
-  return candidates.filter((each) =>
-    args.types.every((type, index) => mayBecome(a, type, each.argumentTypes[index] ?? 0)),
+  const possible = candidates.filter((each) =>
+    args.types.every((type, index) => mayBecome(a, type, argumentType(each, index))),
   );
+  return possible.length > 0 ? possible : candidates;
+}
+
+/** The declared type of an argument; unknown for the repeated ones of a variadic function. */
+function argumentType(fact: FunctionFact, index: number): Oid {
+  if (fact.variadic && index >= fact.argumentTypes.length - 1) return 0;
+  return fact.argumentTypes[index] ?? 0;
 }
 
 const polymorphicElements: ReadonlySet<Oid> = new Set([

@@ -192,7 +192,10 @@ function locks(a: Analysis, body: Ast, scope: Scope): void {
 function values(a: Analysis, body: Ast, lists: readonly Ast[], scope: Scope): readonly Field[] {
   const rows = lists.map((node) => {
     a.step(bodyOf(node));
-    return expressions(a, itemsOf(node) ?? [], scope);
+    return (itemsOf(node) ?? []).flatMap((each) => {
+      const starred = starTargets(a, each, scope);
+      return starred === undefined ? [expression(a, each, scope)] : starred.map((field) => field.value);
+    });
   });
   const [first] = rows;
   const outputs = (first ?? []).map((_, index) => ({

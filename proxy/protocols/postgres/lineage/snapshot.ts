@@ -95,7 +95,7 @@ export interface OperatorFact {
   readonly code: FunctionName;
 }
 
-/** A cast between types of which one, or whose function, is not the server's own. */
+/** A cast between two types. */
 export interface CastFact {
   readonly source: Oid;
   readonly target: Oid;
@@ -115,7 +115,10 @@ export interface Snapshot {
   readonly types: ReadonlyMap<Oid, TypeFact>;
   readonly typesByName: ReadonlyMap<string, ReadonlyMap<string, TypeFact>>;
   readonly operators: ReadonlyMap<string, readonly OperatorFact[]>;
-  readonly casts: readonly CastFact[];
+  /** By source. */
+  readonly casts: ReadonlyMap<Oid, readonly CastFact[]>;
+  /** Those that run a function outside the system schemas. */
+  readonly foreignCasts: readonly (CastFact & { readonly code: FunctionName })[];
   readonly schemas: ReadonlySet<string>;
 }
 

@@ -23,6 +23,10 @@ export const oids = {
   anyelement: 2283,
   anynonarray: 2776,
   anyenum: 3500,
+  anyrange: 3831,
+  anycompatiblerange: 5080,
+  anymultirange: 4537,
+  anycompatiblemultirange: 4538,
   jsonb: 3802,
   anycompatible: 5077,
   anycompatiblearray: 5078,
@@ -108,8 +112,7 @@ export function castFunctions(a: Analysis, source: Oid, target: Oid): FunctionNa
   const to = baseType(a, target);
   const from = source === oids.unknown ? oids.unknown : baseType(a, source);
   const found: FunctionName[] = [];
-  for (const cast of a.snapshot.casts) {
-    if (cast.code === undefined || isSystem(cast.code.schema)) continue;
+  for (const cast of a.snapshot.foreignCasts) {
     if (cast.target !== to && cast.target !== target) continue;
     if (from !== 0 && cast.source !== from && cast.source !== source) continue;
     found.push(cast.code);
@@ -119,10 +122,8 @@ export function castFunctions(a: Analysis, source: Oid, target: Oid): FunctionNa
 
 /** Functions that values of a type may run through without a cast being written. */
 export function implicitCastFunctions(a: Analysis, type: Oid): FunctionName[] {
-  if (a.snapshot.casts.length === 0) return [];
   const found: FunctionName[] = [];
-  for (const cast of a.snapshot.casts) {
-    if (cast.code === undefined || isSystem(cast.code.schema)) continue;
+  for (const cast of a.snapshot.foreignCasts) {
     // to_json() and its kin use an explicit cast to json where there is one.
     const silent = cast.context !== 'explicit' || cast.target === oids.json || cast.target === oids.jsonb;
     if (!silent) continue;
@@ -137,14 +138,43 @@ export function isSystemType(a: Analysis, oid: Oid): boolean {
   return type !== undefined && isSystem(type.schema);
 }
 
-/** True when a value of one type may silently become the other; true when in doubt. */
+/**
+ * True when a value of one type may silently become the other, or when in doubt.
+ *
+ * @see https://github.com/postgres/postgres/blob/master/src/backend/parser/parse_coerce.c (can_coerce_type)
+ */
 export function mayBecome(a: Analysis, source: Oid, target: Oid): boolean {
   if (source === 0 || source === oids.unknown || source === target || target === 0) return true;
-  if (baseType(a, source) === target) return true;
-  const type = a.snapshot.types.get(target);
-  if (type === undefined || type.kind === 'pseudo' || isSystem(type.schema)) return true;
   const from = baseType(a, source);
-  return a.snapshot.casts.some(
-    (cast) => cast.context === 'implicit' && cast.target === target && (cast.source === source || cast.source === from),
-  );
+  const to = baseType(a, target);
+  if (from === to || from === 0) return true;
+  const one = a.snapshot.types.get(from);
+  const other = a.snapshot.types.get(to);
+  if (one === undefined || other === undefined) return true;
+  if (other.kind === 'pseudo') return fitsPseudoType(one, to);
+  // A literal of a pseudo-type (record, cstring) and rows of any shape: the server looks closer than this.
+  if (one.kind === 'pseudo' || (one.kind === 'composite' && other.kind === 'composite')) return true;
+  if (one.element !== 0 && other.element !== 0) return mayBecome(a, one.element, other.element);
+  const casts = [...(a.snapshot.casts.get(source) ?? []), ...(a.snapshot.casts.get(from) ?? [])];
+  return casts.some((cast) => cast.context === 'implicit' && (cast.target === to || cast.target === target));
+}
+
+function fitsPseudoType(type: TypeFact, pseudo: Oid): boolean {
+  switch (pseudo) {
+    case oids.anyarray:
+    case oids.anycompatiblearray:
+      return type.element !== 0;
+    case oids.anyenum:
+      return type.kind === 'enum';
+    case oids.anyrange:
+    case oids.anycompatiblerange:
+      return type.kind === 'range';
+    case oids.anymultirange:
+    case oids.anycompatiblemultirange:
+      return type.kind === 'multirange';
+    case oids.record:
+      return type.kind === 'composite';
+    default:
+      return true;
+  }
 }
