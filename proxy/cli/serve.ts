@@ -43,26 +43,26 @@ export const run: Command = async (args, io) => {
 
   const config = await loadConfig(values.config);
   const gateway = await startGateway(config, { log });
-  for (const { protocol, host, port } of gateway.listeners) log.info('listening', { protocol, host, port });
-  log.info('serving', { admin: `${gateway.admin.host}:${gateway.admin.port}`, pid: process.pid });
-
   process.on('SIGHUP', () => {
     gateway.reload().then(
       () => log.info('reloaded'),
       (error: unknown) => log.error('reload failed; what was active stays', { error: asError(error) }),
     );
   });
-  await new Promise<void>((resolve) => {
+  const stopped = new Promise<string>((resolve) => {
     let stopping = false;
     const stop = (signal: string) => () => {
       if (stopping) process.exit(1);
       stopping = true;
-      log.info('draining', { signal });
-      resolve();
+      resolve(signal);
     };
     process.on('SIGTERM', stop('SIGTERM'));
     process.on('SIGINT', stop('SIGINT'));
   });
+  // Whoever waits for these lines may send a signal right after them.
+  for (const { protocol, host, port } of gateway.listeners) log.info('listening', { protocol, host, port });
+  log.info('serving', { admin: `${gateway.admin.host}:${gateway.admin.port}`, pid: process.pid });
+  log.info('draining', { signal: await stopped });
   await gateway.close();
   log.info('stopped');
   return 0;

@@ -35,7 +35,8 @@ async function connect(stack: DemoStack, password: string): Promise<pg.Client> {
   return client;
 }
 
-async function tell(step: Step, client: pg.Client, evidence: Evidence): Promise<void> {
+/** Tells one step. @returns false when the connection did not survive it. */
+async function tell(step: Step, client: pg.Client, evidence: Evidence): Promise<boolean> {
   say(`\n${bold(step.title)}  ${dim(step.why)}`);
   say(`  ${cyan('agent')}   ${step.sql}${step.parameters ? dim(`  -- $1 = ${step.parameters.join(', ')}`) : ''}`);
   const mark = await evidence.mark();
@@ -45,6 +46,10 @@ async function tell(step: Step, client: pg.Client, evidence: Evidence): Promise<
   };
   const refused = 'code' in step.expect;
   const outcome = await attempt(client, step);
+  if ('lost' in outcome) {
+    differs(`the connection was lost: ${outcome.lost}`);
+    return false;
+  }
   if ('error' in outcome) {
     showError(outcome.error);
     if (!('code' in step.expect)) differs('it was refused');
@@ -81,16 +86,20 @@ async function tell(step: Step, client: pg.Client, evidence: Evidence): Promise<
   if ('code' in step.expect && !grew(new RegExp(`^sallyport_refusals_total.*code="${step.expect.code}"`))) {
     differs('no metric counted the refusal by its code');
   }
+  return true;
 }
 
-async function attempt(client: pg.Client, step: Step): Promise<Answer | { error: pg.DatabaseError }> {
+async function attempt(
+  client: pg.Client,
+  step: Step,
+): Promise<Answer | { error: pg.DatabaseError } | { lost: string }> {
   try {
     const result = await client.query<Record<string, unknown>>(step.sql, step.parameters && [...step.parameters]);
     const columns = result.fields.map(({ name }) => name);
     return { columns, rows: result.rows, rowCount: result.rowCount ?? 0 };
   } catch (error) {
     if (error instanceof pg.DatabaseError) return { error };
-    throw error;
+    return { lost: error instanceof Error ? error.message : String(error) };
   }
 }
 
@@ -183,8 +192,10 @@ async function main(): Promise<number> {
     say(bold('Starting'));
     stack = await startStack(options.directory, (what) => say(`  ${what}`));
     const evidence = new Evidence(stack.files.auditFile, stack.adminUrl);
-    const client = await tellLogin(stack);
-    for (const step of story) await tell(step, client, evidence);
+    let client = await tellLogin(stack);
+    for (const step of story) {
+      if (!(await tell(step, client, evidence))) client = await connect(stack, await stack.token(agent));
+    }
     await client.end();
     await tellEvidence(stack);
     if (differences.length > 0) {

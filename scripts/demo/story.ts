@@ -42,7 +42,7 @@ export const story: readonly Step[] = [
     title: 'A normal query',
     why: 'Reading is allowed; nothing in it is labelled.',
     sql: 'SELECT status, count(*) AS orders FROM orders GROUP BY status ORDER BY status',
-    expect: { check: rows(5) },
+    expect: { check: rows(4) },
   },
   {
     title: 'Personal data, masked',
@@ -53,7 +53,7 @@ export const story: readonly Step[] = [
   {
     title: 'The same through a view, and under another name',
     why: 'Labels follow a column through views and aliases.',
-    sql: 'SELECT id, email AS contact, upper(city) AS city FROM customers JOIN (SELECT id AS cid FROM customer_contacts) v ON v.cid = id WHERE id = 1',
+    sql: 'SELECT id, name AS who, email AS contact FROM customer_contacts WHERE id = 1',
     expect: { masked: true, check: (answer) => rows(1)(answer) ?? hidden(answer) },
   },
   {
