@@ -177,7 +177,7 @@ export class Gate implements Gateway, SessionOwner {
       this.#services.audit.write({
         event: 'decided',
         members: prepared.members,
-        own: { decision_id: decisionId, ...draft.audit },
+        own: { decision_id: decisionId, ...draft.audit?.(decision) },
       });
     } catch (thrown) {
       const fault = asGatewayError(thrown, 'audit_unavailable', 'The audit trail cannot be written.');
@@ -265,7 +265,7 @@ export class Gate implements Gateway, SessionOwner {
     audit.append({
       event: 'decided',
       members: this.#members(session, draft.facts, decision, effect),
-      own: { decision_id: decisionId, code: refusal.code, message: refusal.message, ...draft.audit },
+      own: { decision_id: decisionId, code: refusal.code, message: refusal.message, ...draft.audit?.(decision) },
     });
     return { refusal };
   }

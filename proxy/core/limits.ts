@@ -196,6 +196,9 @@ export const limits = {
   portalNamesMax: 10_000,
   /** Databases (per login) whose catalogs are held at once. */
   postgresDatabasesMax: 64,
+  /** Classifications shared by texts that differ in values only, per database; longer texts are not looked at. */
+  statementShapesMax: 4_096,
+  statementShapeBytesMax: 4 * 1024,
 
   // masks
   /** Code units of an author's `redact_pattern`. */

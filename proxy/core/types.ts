@@ -156,8 +156,8 @@ export interface CommandDraft<Plan = unknown> {
    * `action.properties`. Called only when the policy reads them, or an approval digest needs them.
    */
   readonly variable?: (() => JsonObject) | undefined;
-  /** Members of this execution's `decided` event alone: which message it came by, the portal, …. */
-  readonly audit?: JsonObject | undefined;
+  /** Members of this execution's `decided` event alone: its redacted text, which message it came by, …. */
+  readonly audit?: ((decision: Decision | undefined) => JsonObject) | undefined;
 }
 
 /** What became of a permitted operation. */

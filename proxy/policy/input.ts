@@ -15,12 +15,14 @@ export interface Projection {
   readonly approval: Reads | undefined;
   /** `context.time`, `time_ms`, `weekday` and `hour_utc`, those that are read. */
   readonly time: ReadonlySet<string>;
-  /** The policy reads action properties that bound values may be merged into. */
+  /** The policy reads action properties that differ between executions of the same facts. */
   readonly variable: boolean;
   /** Nothing it reads can change while subject, session and facts are the same objects. */
   readonly stable: boolean;
 }
 
+/** Action properties that differ between executions of the same facts. */
+const variableProperties = ['parameters', 'text'] as const;
 const timeFields = ['time', 'time_ms', 'weekday', 'hour_utc'] as const;
 const weekdays = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'] as const;
 
@@ -28,6 +30,7 @@ const weekdays = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'frida
 export function projectionOf(paths: readonly (readonly string[])[]): Projection {
   const tree = treeOf(paths);
   const context = at(tree, 'context');
+  const properties = at(at(tree, 'action'), 'properties');
   const history = at(context, 'history');
   const time = new Set(timeFields.filter((field) => at(context, field) !== undefined));
   return {
@@ -39,7 +42,7 @@ export function projectionOf(paths: readonly (readonly string[])[]): Projection 
     history,
     approval: at(context, 'approval'),
     time,
-    variable: at(at(at(tree, 'action'), 'properties'), 'parameters') !== undefined,
+    variable: variableProperties.some((name) => at(properties, name) !== undefined),
     stable: history === undefined && time.size === 0,
   };
 }

@@ -147,7 +147,12 @@ export interface ClassifiedStatement {
 
 /** What became of one query string. */
 export type Classification =
-  | { readonly statements: readonly ClassifiedStatement[]; readonly fingerprint: string }
+  | {
+      readonly statements: readonly ClassifiedStatement[];
+      readonly fingerprint: string;
+      /** Where the constants begin (byte offsets) whose value had no say in any of this. */
+      readonly inertConstants: ReadonlySet<number>;
+    }
   | {
       readonly fault: {
         readonly code:

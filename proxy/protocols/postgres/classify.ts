@@ -9,6 +9,7 @@ import { type Ast, child, emptyAst, isAst, kindOf, list, number } from './lineag
 import { isShallow } from './lineage/coverage.ts';
 import { fingerprint } from './lineage/fingerprint.ts';
 import { baseColumn } from './lineage/finish.ts';
+import { inertConstants } from './lineage/inert-constants.ts';
 import type { Snapshot } from './lineage/snapshot.ts';
 import { classifyStatement } from './lineage/statements.ts';
 import { constantTokens } from './lineage/tokens.ts';
@@ -173,6 +174,7 @@ class CachingClassifier implements CatalogClassifier {
       return {
         statements: classifyStatements(around, statements, sql),
         fingerprint: fingerprint(statements),
+        inertConstants: inertConstants(statements),
       };
     } catch (error) {
       // The depth bound should make this impossible; if it does not, the statement is still not let through.

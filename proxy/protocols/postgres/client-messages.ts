@@ -1,15 +1,16 @@
 import type { Permit } from '../../core/permit.ts';
 import type { Fault, Refusal } from '../../core/types.ts';
-import type { Classification, ClassifiedStatement } from './classification.ts';
+import type { ClassifiedStatement } from './classification.ts';
 import { type ErrorFields, frontend, frontendTypes, type MessageSink } from './codec.ts';
 import type { Conversation } from './conversation.ts';
 import { emptyStatement } from './database.ts';
-import { Judge } from './judge.ts';
+import { Judge, type Permitted } from './judge.ts';
 import type { Portal, PreparedStatement } from './names.ts';
-import { boundParameters, noParameters } from './parameters.ts';
+import { boundParameters, noParameters, recordStatement } from './parameters.ts';
 import type { OperationPlan } from './plan.ts';
 import { denyDescribe, denyQuery, errorFields, refusalFields } from './refuse.ts';
 import { cutRefusal, Run } from './run.ts';
+import type { Shaped } from './shapes.ts';
 
 /** A message of the client that is being worked on; it may have to wait and be taken up again. */
 interface Held {
@@ -19,7 +20,7 @@ interface Held {
   readonly from: number;
   readonly to: number;
   /** The classification, once a worker has made it. */
-  classification?: Classification | undefined;
+  shaped?: Shaped | undefined;
 }
 
 /** Whether a message was dealt with, or must be taken up again after `Conversation.progressed`. */
@@ -152,7 +153,7 @@ export class ClientMessages implements MessageSink {
     this.#forward(permit, message);
     talk.group += 1;
     talk.expected.push({ kind: 'query', runs, at: 0, failed: false });
-    this.#begun(permit, statements, parsed.sql, noParameters);
+    this.#begun(judged, noParameters);
     return 'done';
   }
 
@@ -178,7 +179,9 @@ export class ClientMessages implements MessageSink {
     const prepared: PreparedStatement = {
       text: Buffer.from(parsed.sql),
       by: 'parse',
-      classification: judged.classified,
+      classification: judged.shaped.classification,
+      places: judged.shaped.constants,
+      statementText: undefined,
       catalogEpoch: talk.database.epoch,
       sessionEpoch: talk.session.epoch,
       parameterTypes: parsed.parameterTypes,
@@ -240,7 +243,7 @@ export class ClientMessages implements MessageSink {
     const judged = this.#judge.prepared(portal.prepared, portal);
     if (judged === 'wait') return 'wait';
     if ('refusal' in judged) return this.#denyExtended(judged.refusal, judged.detail);
-    const { permit, statements } = judged;
+    const { permit } = judged;
     const result = permit.plan.results[0];
     const run = new Run(
       permit,
@@ -251,7 +254,7 @@ export class ClientMessages implements MessageSink {
     this.#describeBefore(parsed.portal, portal, permit);
     this.#forward(permit, message);
     talk.expected.push({ kind: 'execute', run, portal });
-    this.#begun(permit, statements, portal.prepared.text, portal.parameters);
+    this.#begun(judged, portal.parameters);
     return 'done';
   }
 
@@ -318,17 +321,12 @@ export class ClientMessages implements MessageSink {
   // --- after a permit --------------------------------------------------------------------------------
 
   /** What every permitted operation does once it is on its way. */
-  #begun(
-    permit: Permit<OperationPlan>,
-    statements: readonly ClassifiedStatement[],
-    text: Uint8Array,
-    parameters: Portal['parameters'],
-  ): void {
+  #begun({ permit, statements, text }: Permitted, parameters: Portal['parameters']): void {
     const talk = this.#talk;
     if (permit.plan.sensitive) talk.sensitive = true;
     if (statements.some(({ changesCatalog }) => changesCatalog)) talk.catalogDirty = true;
     if (statements.some(({ control }) => control.type === 'copy_in')) talk.awaitingCopy = true;
-    talk.database.record(talk.session, permit, text, statements, parameters);
+    recordStatement(talk.session, permit, text, parameters);
     if (permit.plan.timeoutMs !== Number.POSITIVE_INFINITY) this.#limitTime(permit);
   }
 

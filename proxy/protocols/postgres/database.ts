@@ -1,15 +1,13 @@
+import { limits } from '../../core/limits.ts';
 import type { Masker } from '../../core/masker.ts';
-import type { Permit } from '../../core/permit.ts';
-import type { SessionHandle } from '../../core/ports.ts';
 import type { JsonObject } from '../../core/types.ts';
 import type { BaseColumn, Classification, ClassifiedStatement } from './classification.ts';
 import type { CatalogClassifier } from './classify.ts';
 import type { FieldDescription } from './codec.ts';
 import { FactsCache, isSensitive, type Target } from './facts.ts';
 import { Labels } from './labels.ts';
-import type { Portal } from './names.ts';
-import type { OperationPlan, ResultPlan } from './plan.ts';
-import { redactText } from './redact.ts';
+import type { ResultPlan } from './plan.ts';
+import { type Shaped, Shapes } from './shapes.ts';
 
 /** What an empty query string is taken for: a query that reads nothing. */
 export const emptyStatement: ClassifiedStatement = {
@@ -38,9 +36,13 @@ export class Database {
   readonly #names: { readonly upstream: string; readonly database: string; readonly login: string };
   readonly #config: () => JsonObject;
   /** Empty query strings share one classification, so that their facts are made once. */
-  readonly #empty: Classification = { fingerprint: 'empty', statements: [emptyStatement] };
+  readonly #empty: Classification = {
+    fingerprint: 'empty',
+    statements: [emptyStatement],
+    inertConstants: new Set(),
+  };
+  readonly #shapes = new Shapes(limits.statementShapesMax, limits.statementShapeBytesMax);
   readonly #agreed = new WeakMap<ResultPlan, Buffer>();
-  readonly #redacted = new WeakMap<OperationPlan, JsonObject>();
   #labelled: { readonly config: JsonObject; readonly target: Target } | undefined;
 
   /** @param config - `data.config` as active now; another object after each activation */
@@ -71,12 +73,17 @@ export class Database {
     return this.#labelled.target;
   }
 
-  classify(text: Uint8Array): Classification | Promise<Classification> {
+  /** Classifies a query string. Texts that differ in inert constants only share one classification. */
+  classify(text: Buffer): Shaped | Promise<Shaped> {
+    return this.#shapes.classify(text, this.#classifier.epoch, this.#classify);
+  }
+
+  readonly #classify = (text: Uint8Array): Classification | Promise<Classification> => {
     const answer = this.#classifier.classify(text);
     return answer instanceof Promise
       ? answer.then((classification) => this.#orEmpty(classification))
       : this.#orEmpty(answer);
-  }
+  };
 
   #orEmpty(classification: Classification): Classification {
     return 'statements' in classification && classification.statements.length === 0 ? this.#empty : classification;
@@ -119,25 +126,6 @@ export class Database {
     }
     if (body !== undefined) this.#agreed.set(result, Buffer.from(body));
     return undefined;
-  }
-
-  /** Records what is about to run, with everything hashed that may not be kept. */
-  record(
-    session: SessionHandle,
-    permit: Permit<OperationPlan>,
-    text: Uint8Array,
-    statements: readonly ClassifiedStatement[],
-    parameters: Portal['parameters'],
-  ): void {
-    let known = this.#redacted.get(permit.plan);
-    if (known === undefined) {
-      const { labels, hash } = this.target;
-      known = { text: redactText(text, statements, (column) => isSensitive(column, labels, permit.decision), hash) };
-      this.#redacted.set(permit.plan, known);
-    }
-    const bound = parameters();
-    const data = bound.length === 0 ? known : { ...known, parameters: bound.map((parameter) => ({ ...parameter })) };
-    session.record({ decisionId: permit.decisionId, kind: 'statement', data });
   }
 }
 

@@ -9,7 +9,7 @@ import type {
 } from './classification.ts';
 import type { Labels } from './labels.ts';
 import { type OperationPlan, planOf } from './plan.ts';
-import { type KeyedHash, redactText } from './redact.ts';
+import type { KeyedHash } from './redact.ts';
 
 /** Which message brought the operation. */
 export type Via = 'simple' | 'extended' | 'function_call' | 'copy';
@@ -23,9 +23,8 @@ export interface Target {
   readonly hash: KeyedHash;
 }
 
-/** One query string, classified, its EXECUTEs and FETCHes resolved to what they run. */
+/** A query string, classified, its EXECUTEs and FETCHes resolved to what they run; without its text. */
 export interface SqlOperation {
-  readonly text: Uint8Array;
   readonly fingerprint: string;
   readonly statements: readonly ClassifiedStatement[];
   readonly via: Via;
@@ -38,21 +37,21 @@ const strength: readonly Effect[] =
     ' ',
   ) as Effect[];
 
-/** The facts of an operation for policy, and how its decision is carried out. Pure. */
+/**
+ * The facts of an operation for policy, and how its decision is carried out. Pure. Texts that differ in inert
+ * constants only share them: the text itself, for policies that read it, is a variable of each execution.
+ */
 export function sqlFacts(operation: SqlOperation, target: Target): OperationFacts<OperationPlan> {
-  const { statements, text } = operation;
+  const { statements } = operation;
   const effects = strength.filter((effect) => statements.some((statement) => statement.effects.includes(effect)));
   const incomplete = [...new Set(statements.flatMap((statement) => statement.incomplete))];
   const { labels } = target;
-  const redacted = (decision: Decision | undefined) =>
-    redactText(text, statements, (column) => isSensitive(column, labels, decision), target.hash);
   return {
     action: { name: effects[0] ?? 'utility', properties: actionProperties(operation, effects, incomplete) },
     resource: databaseResource(target, statements),
     complete: incomplete.length === 0,
     enforce: (decision) => planOf(statements, decision, (schema, name) => labels.hasSensitive(schema, name)),
-    describe: (decision) => ({
-      text: truncated(redacted(decision)),
+    describe: () => ({
       fingerprint: operation.fingerprint,
       via: operation.via,
       effects,
@@ -95,7 +94,6 @@ function actionProperties(
   return {
     protocol: 'postgres',
     via: operation.via,
-    text: Buffer.from(operation.text).toString('utf8'),
     fingerprint: operation.fingerprint,
     effects,
     statements: operation.statements.map((statement) => statementDocument(statement, operation.inTransaction)),
@@ -171,7 +169,7 @@ function columnDocuments(relation: RelationUse, labels: Labels): Json[] {
 }
 
 /** A text for the audit trail, bounded. */
-function truncated(text: string): string {
+export function truncated(text: string): string {
   const max = 8 * 1024;
   return text.length <= max ? text : `${text.slice(0, max).toWellFormed()}… (${text.length} characters)`;
 }

@@ -1,26 +1,42 @@
 import type { Permit } from '../../core/permit.ts';
 import type { Fault, JsonObject, OperationFacts, Refusal } from '../../core/types.ts';
-import type { Classification, ClassifiedStatement } from './classification.ts';
+import type { ClassifiedStatement } from './classification.ts';
 import type { Conversation } from './conversation.ts';
 import { emptyStatement } from './database.ts';
 import { faultFacts, sqlFacts, type Via } from './facts.ts';
 import { type Classified, type Portal, type PreparedStatement, statementOf } from './names.ts';
 import type { OperationPlan } from './plan.ts';
 import { resolve } from './resolve.ts';
+import type { Shaped } from './shapes.ts';
+import { StatementText } from './statement-text.ts';
 
 /** The answer about SQL: a permit with what was judged, or a refusal. */
 export type Judged =
   /** `detail`: words for the client alone, which may quote what it sent. */
-  | { readonly refusal: Refusal; readonly detail?: string | undefined }
-  | {
-      readonly permit: Permit<OperationPlan>;
-      readonly statements: readonly ClassifiedStatement[];
-      readonly classified: Classified;
-    };
+  { readonly refusal: Refusal; readonly detail?: string | undefined } | Permitted;
+
+/** What may run, and what it is. */
+export interface Permitted {
+  readonly permit: Permit<OperationPlan>;
+  /** With names followed. */
+  readonly statements: readonly ClassifiedStatement[];
+  readonly shaped: Shaped & { readonly classification: Classified };
+  readonly text: StatementText;
+}
 
 /** Where the classification of a message is kept while the message waits. */
 export interface Waiting {
-  classification?: Classification | undefined;
+  shaped?: Shaped | undefined;
+}
+
+/** What is asked: SQL, how it came, and what differs each time. */
+interface Question {
+  readonly shaped: Shaped;
+  readonly text: Uint8Array;
+  readonly via: Via;
+  readonly prepared?: PreparedStatement;
+  readonly portal?: Portal | undefined;
+  readonly audit?: JsonObject | undefined;
 }
 
 /** SQL → classification → names followed → facts → the session's answer. `wait`: again after `progressed`. */
@@ -39,22 +55,23 @@ export class Judge {
 
   /** Judges a query string. */
   text(message: Waiting, sql: Buffer, via: Via, audit?: JsonObject): Judged | 'wait' {
-    message.classification ??= this.#classify(sql, (classification) => {
-      message.classification = classification;
+    message.shaped ??= this.#classify(sql, (shaped) => {
+      message.shaped = shaped;
     });
-    if (message.classification === undefined) return 'wait';
-    return this.#judge(message.classification, sql, via, undefined, audit);
+    if (message.shaped === undefined) return 'wait';
+    return this.#judge({ shaped: message.shaped, text: sql, via, audit });
   }
 
   /** Judges a prepared statement that is about to run, classified anew when the catalog changed. */
   prepared(prepared: PreparedStatement, portal: Portal | undefined, audit?: JsonObject): Judged | 'wait' {
     if (prepared.by !== 'declare' && prepared.catalogEpoch !== this.#talk.database.epoch) {
-      const keep = (classification: Classification) => this.#keep(prepared, classification);
-      const again = this.#classify(prepared.text, keep);
+      const keep = (shaped: Shaped) => this.#keep(prepared, shaped);
+      const again = this.#classify(Buffer.from(prepared.text), keep);
       if (again === undefined) return 'wait';
       keep(again);
     }
-    return this.#judge(prepared.classification, prepared.text, 'extended', portal, audit);
+    const shaped = { classification: prepared.classification, constants: prepared.places };
+    return this.#judge({ shaped, text: prepared.text, via: 'extended', prepared, portal, audit });
   }
 
   /** A statement judged under an older policy or catalog is judged again before parameters reach the upstream. */
@@ -78,26 +95,21 @@ export class Judge {
   }
 
   /** The classification, or `undefined` while a worker makes it; then `keep` gets it. */
-  #classify(sql: Uint8Array, keep: (classification: Classification) => void): Classification | undefined {
+  #classify(sql: Buffer, keep: (shaped: Shaped) => void): Shaped | undefined {
     const answer = this.#talk.database.classify(sql);
     if (!(answer instanceof Promise)) return answer;
     this.#busy = true;
-    void answer.then((classification) => {
-      keep(classification);
+    void answer.then((shaped) => {
+      keep(shaped);
       this.#busy = false;
       this.#talk.progressed();
     });
     return undefined;
   }
 
-  #judge(
-    classification: Classification,
-    text: Uint8Array,
-    via: Via,
-    portal: Portal | undefined,
-    audit: JsonObject | undefined,
-  ): Judged | 'wait' {
+  #judge({ shaped, text, via, prepared, portal, audit }: Question): Judged | 'wait' {
     const { database, session, status } = this.#talk;
+    const { classification } = shaped;
     if ('fault' in classification) {
       const { code, message, detail } = classification.fault;
       return { refusal: this.refuse({ code, message }, text, via), detail };
@@ -107,40 +119,53 @@ export class Judge {
     const { statements } = resolved;
     const { target } = database;
     const inTransaction = status !== 'I';
-    // The text is a view of what the client sent: facts outlive that.
-    const make = (): OperationFacts<OperationPlan> =>
-      sqlFacts(
-        { text: Buffer.from(text), fingerprint: classification.fingerprint, statements, via, inTransaction },
-        target,
-      );
-    const facts = resolved.alone
+    const { fingerprint } = classification;
+    const make = () => sqlFacts({ fingerprint, statements, via, inTransaction }, target);
+    const facts: OperationFacts<OperationPlan> = resolved.alone
       ? database.facts.get(classification, `${via} ${inTransaction}`, target.labels, make)
       : make();
-    const variable =
-      portal && (() => ({ parameters: portal.parameters().map(({ type, value }) => ({ type, value })) }));
-    const answer = session.authorize({ facts, variable, audit });
+    const known = prepared?.statementText;
+    const statementText =
+      known?.target === target ? known : new StatementText(text, statements, shaped.constants, target);
+    if (prepared !== undefined && resolved.alone) prepared.statementText = statementText;
+    const answer = session.authorize({
+      facts,
+      variable: () => ({ text: statementText.original, ...(portal && { parameters: parametersOf(portal) }) }),
+      audit: (decision) => ({ text: statementText.kept(decision), ...audit }),
+    });
     if (answer instanceof Promise) throw new Error('the gate of this path answers at once');
-    return 'refusal' in answer ? answer : { permit: answer.permit, statements, classified: classification };
+    if ('refusal' in answer) return answer;
+    return {
+      permit: answer.permit,
+      statements,
+      shaped: { classification, constants: shaped.constants },
+      text: statementText,
+    };
   }
 
-  #keep(prepared: PreparedStatement, classification: Classification): void {
+  #keep(prepared: PreparedStatement, { classification, constants }: Shaped): void {
     prepared.catalogEpoch = this.#talk.database.epoch;
     prepared.fields = undefined;
+    prepared.places = constants;
+    prepared.statementText = undefined;
     if ('fault' in classification) prepared.classification = unclassified(prepared);
     else prepared.classification = prepared.by === 'prepare' ? inner(classification) : classification;
   }
 }
 
+function parametersOf(portal: Portal) {
+  return portal.parameters().map(({ type, value }) => ({ type, value }));
+}
+
 /** What a statement becomes whose text cannot be classified any more. */
-function unclassified(prepared: PreparedStatement): Classified {
-  const statement = statementOf(prepared) ?? emptyStatement;
-  const { fingerprint } = prepared.classification;
-  return { fingerprint, statements: [{ ...statement, incomplete: ['no_longer_classified'] }] };
+function unclassified({ classification, ...prepared }: PreparedStatement): Classified {
+  const statement = statementOf({ classification, ...prepared }) ?? emptyStatement;
+  return { ...classification, statements: [{ ...statement, incomplete: ['no_longer_classified'] }] };
 }
 
 /** The classification of the statement inside a PREPARE. */
-function inner({ fingerprint, statements: [outer] }: Classified): Classified {
-  const control = outer?.control;
-  if (control?.type === 'prepare') return { fingerprint, statements: [control.statement] };
-  return { fingerprint, statements: [{ ...emptyStatement, incomplete: ['unknown_prepared_statement'] }] };
+function inner(classification: Classified): Classified {
+  const control = classification.statements[0]?.control;
+  if (control?.type === 'prepare') return { ...classification, statements: [control.statement] };
+  return { ...classification, statements: [{ ...emptyStatement, incomplete: ['unknown_prepared_statement'] }] };
 }

@@ -1,5 +1,7 @@
 import type { Classification, ClassifiedStatement } from './classification.ts';
 import type { FieldDescription, Format } from './codec.ts';
+import type { Token } from './lineage/tokens.ts';
+import type { StatementText } from './statement-text.ts';
 
 /** A classification that is not a fault. */
 export type Classified = Extract<Classification, { readonly fingerprint: string }>;
@@ -14,6 +16,10 @@ export interface PreparedStatement {
    */
   readonly by: 'parse' | 'prepare' | 'declare';
   classification: Classified;
+  /** Where the constants of the text are; `undefined`: where the literals of the classification say. */
+  places: readonly Token[] | undefined;
+  /** The text in the form that may be kept, for executions under the same decision. */
+  statementText: StatementText | undefined;
   /** The classifier's and the session's epoch when it was last judged. */
   catalogEpoch: number;
   sessionEpoch: number;

@@ -1,7 +1,11 @@
+import type { Permit } from '../../core/permit.ts';
+import type { SessionHandle } from '../../core/ports.ts';
 import type { Bind } from './codec.ts';
 import type { Conversation } from './conversation.ts';
 import type { Portal, PreparedStatement, RecordedParameter } from './names.ts';
+import type { OperationPlan } from './plan.ts';
 import { hidesParameter } from './redact.ts';
+import type { StatementText } from './statement-text.ts';
 
 /** A portal without parameters. */
 export const noParameters: Portal['parameters'] = () => [];
@@ -38,4 +42,17 @@ function recordedParameter(
   if (hashed || value.length > limits.recordParameterBytesMax)
     return { type, format, value: masker.keyedHash(value), hashed: true };
   return { type, format, value: format === 0 ? value.toString('utf8').toWellFormed() : value.toString('hex'), hashed };
+}
+
+/** Records what is about to run, with everything hashed that may not be kept. */
+export function recordStatement(
+  session: SessionHandle,
+  permit: Permit<OperationPlan>,
+  text: StatementText,
+  parameters: Portal['parameters'],
+): void {
+  const kept = text.kept(permit.decision);
+  const bound = parameters();
+  const data = bound.length === 0 ? { text: kept } : { text: kept, parameters: bound.map((one) => ({ ...one })) };
+  session.record({ decisionId: permit.decisionId, kind: 'statement', data });
 }

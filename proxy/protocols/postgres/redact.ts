@@ -1,34 +1,46 @@
 import type { BaseColumn, ClassifiedStatement, Literal } from './classification.ts';
+import type { Token } from './lineage/tokens.ts';
 
 /** Keeps a value that nobody may keep: the same value under the same key gives the same hash. */
 export type KeyedHash = (value: Uint8Array) => string;
 
 /**
- * The text of a query string with every literal that meets a sensitive column replaced by its keyed hash.
- * Safe by default: a literal whose company is unknown, and every literal of an incompletely classified
- * statement, is replaced too.
+ * Which literals of an operation may not be kept, in the order of the text. Safe by default: one whose company
+ * is unknown, and every one of an incompletely classified statement, may not.
  *
- * @param text - the query string, UTF-8
  * @param sensitive - whether a value of this column may not be kept
  */
-export function redactText(
-  text: Uint8Array,
+export function hiddenLiterals(
   statements: readonly ClassifiedStatement[],
   sensitive: (column: BaseColumn) => boolean,
+): readonly boolean[] {
+  return statements.flatMap((statement) =>
+    literalsOf(statement).map((literal) => hides(statement, literal.meets, sensitive)),
+  );
+}
+
+/**
+ * The text of a query string with every hidden literal replaced by its keyed hash.
+ *
+ * @param text - the query string, UTF-8
+ * @param places - where the literals are, as byte offsets in ascending order
+ * @param hidden - for each of them, whether it may not be kept
+ */
+export function redactText(
+  text: Buffer,
+  places: readonly Token[],
+  hidden: readonly boolean[],
   hash: KeyedHash,
 ): string {
-  const hidden = statements
-    .flatMap((statement) => literalsOf(statement).filter((literal) => hides(statement, literal.meets, sensitive)))
-    .sort((one, other) => one.start - other.start);
-  const buffer = Buffer.from(text.buffer, text.byteOffset, text.byteLength);
+  if (!hidden.includes(true)) return text.toString('utf8');
   let redacted = '';
   let at = 0;
-  for (const { start, end } of hidden) {
-    if (start < at || end > buffer.length) continue;
-    redacted += `${buffer.toString('utf8', at, start)}'${hash(buffer.subarray(start, end))}'`;
+  for (const [index, { start, end }] of places.entries()) {
+    if (hidden[index] === false || start < at || end > text.length) continue;
+    redacted += `${text.toString('utf8', at, start)}'${hash(text.subarray(start, end))}'`;
     at = end;
   }
-  return redacted + buffer.toString('utf8', at);
+  return redacted + text.toString('utf8', at);
 }
 
 /** Whether the value of parameter `$number` may not be kept. */
@@ -40,11 +52,25 @@ export function hidesParameter(
   return statements.some((statement) => hides(statement, statement.parameters.get(number) ?? 'unknown', sensitive));
 }
 
-function literalsOf(statement: ClassifiedStatement): readonly Literal[] {
-  const { control } = statement;
-  if (control.type === 'execute') return [...statement.literals, ...control.arguments];
-  if (control.type === 'prepare') return [...statement.literals, ...control.statement.literals];
-  return statement.literals;
+/** All constants in the text of a statement, in ascending order: those of what it prepares or executes included. */
+export function literalsOf({ control, literals }: ClassifiedStatement): readonly Literal[] {
+  if (control.type === 'execute') return ascending([...literals, ...control.arguments]);
+  if (control.type === 'prepare') return ascending([...literals, ...control.statement.literals]);
+  return literals;
+}
+
+/** In the order of the text, each place once, with all the company it keeps. */
+function ascending(literals: readonly Literal[]): readonly Literal[] {
+  const byStart = new Map<number, Literal>();
+  for (const literal of literals) {
+    const known = byStart.get(literal.start);
+    byStart.set(literal.start, known === undefined ? literal : { ...known, meets: both(known.meets, literal.meets) });
+  }
+  return [...byStart.values()].sort((one, other) => one.start - other.start);
+}
+
+function both(one: Literal['meets'], other: Literal['meets']): Literal['meets'] {
+  return one === 'unknown' || other === 'unknown' ? 'unknown' : [...one, ...other];
 }
 
 function hides(

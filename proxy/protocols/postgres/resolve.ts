@@ -36,7 +36,7 @@ export function resolve(classified: Classified, scope: NameScope): Resolved | 'u
     define(statement, local);
     if (statement.changesCatalog) dirty = true;
   }
-  return { statements, alone };
+  return { statements: alone ? classified.statements : statements, alone };
 }
 
 function follow(

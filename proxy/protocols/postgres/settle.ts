@@ -47,10 +47,18 @@ function prepared(
   by: 'prepare' | 'declare',
 ): PreparedStatement {
   const { start, end } = run.result.statement;
+  // The statement alone is kept: its literals move along with it.
+  const literals = statement.literals.map((one) => ({ ...one, start: one.start - start, end: one.end - start }));
   return {
     text: run.text?.subarray(start, end) ?? new Uint8Array(),
     by,
-    classification: { fingerprint: run.permit.decisionId, statements: [statement] },
+    classification: {
+      fingerprint: run.permit.decisionId,
+      statements: [{ ...statement, literals }],
+      inertConstants: new Set(),
+    },
+    places: undefined,
+    statementText: undefined,
     catalogEpoch: talk.database.epoch,
     sessionEpoch: talk.session.epoch,
     parameterTypes: [],
