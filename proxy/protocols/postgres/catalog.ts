@@ -68,7 +68,7 @@ class LiveCatalog implements Catalog {
   readonly #prepare: (snapshot: Snapshot) => Promise<void>;
   #state: CatalogState | undefined;
   #system: Half | undefined;
-  #fingerprints: { readonly system: string; readonly user: string } | undefined;
+  #fingerprint = '';
   #contents = '';
   #checkedAtMs = Number.NEGATIVE_INFINITY;
   /** How often it was said that the catalog changed, and how many of these the snapshot has seen. */
@@ -142,18 +142,12 @@ class LiveCatalog implements Catalog {
   /** The cheap question: did anything change? */
   async #check(): Promise<void> {
     const startedAtMs = this.#clock.monotonicMs();
-    const seen = await this.#takeFingerprints();
-    if (seen.system === this.#fingerprints?.system && seen.user === this.#fingerprints.user) {
-      this.#checkedAtMs = startedAtMs;
-      return;
-    }
-    await this.refresh();
+    if ((await this.#takeFingerprint()) === this.#fingerprint) this.#checkedAtMs = startedAtMs;
+    else await this.refresh();
   }
 
-  async #takeFingerprints(): Promise<{ readonly system: string; readonly user: string }> {
-    const rows = await this.#query(queries.fingerprint);
-    const of = (part: string) => JSON.stringify(rows.filter((row) => row[0]?.startsWith(part)));
-    return { system: of('t'), user: of('f') };
+  async #takeFingerprint(): Promise<string> {
+    return JSON.stringify(await this.#query(queries.fingerprint));
   }
 
   /** Reads what may have changed and replaces the snapshot. */
@@ -162,11 +156,10 @@ class LiveCatalog implements Catalog {
     const demanded = this.#demanded;
     await this.#query(queries.qualifyNames);
     // Taken before the rows: a change in between shows at the next check.
-    const fingerprints = await this.#takeFingerprints();
+    const fingerprint = await this.#takeFingerprint();
     const budget = { rows: this.#bounds.catalogRowsMax, bytes: this.#bounds.catalogBytesMax };
-    if (this.#system === undefined || fingerprints.system !== this.#fingerprints?.system) {
-      this.#system = await this.#readHalf('system', budget);
-    }
+    // What came with the server is read once.
+    this.#system ??= await this.#readHalf('system', budget);
     const user = await this.#readHalf('user', budget);
     const rest: Rest = {
       inheritance: await this.#ask(queries.inheritance, budget),
@@ -175,15 +168,14 @@ class LiveCatalog implements Catalog {
       hiddenFunctions: await this.#ask(queries.hiddenFunctions, budget),
       namespaces: await this.#ask(queries.namespaces, budget),
     };
-    await this.#adopt(this.#system, user, rest, fingerprints.system);
-    this.#fingerprints = fingerprints;
+    await this.#adopt(this.#system, user, rest);
+    this.#fingerprint = fingerprint;
     this.#checkedAtMs = startedAtMs;
     this.#served = Math.max(this.#served, demanded);
   }
 
-  async #adopt(system: Half, user: Half, rest: Rest, systemFingerprint: string): Promise<void> {
+  async #adopt(system: Half, user: Half, rest: Rest): Promise<void> {
     const contents = createHash('sha256')
-      .update(systemFingerprint)
       .update(JSON.stringify([user, rest]))
       .digest('base64');
     if (contents === this.#contents) return;

@@ -1,7 +1,8 @@
 /**
  * The questions the classifier asks an upstream about itself. Every name is qualified, every cell is text.
  *
- * System schemas are asked about apart: they are most of the rows and all but never change.
+ * What came with the server is asked about apart: it is most of the rows, and only a superuser who means to break
+ * the server changes it. It has the object identifiers below 16384, whatever schema it is in.
  *
  * @see https://www.postgresql.org/docs/current/catalogs.html
  */
@@ -14,9 +15,10 @@ export const qualifyNames = `SET search_path TO ''`;
 
 const systemSchemas = `('pg_catalog', 'information_schema')`;
 
-function schemas(part: Part, alias: string): string {
-  const which = part === 'system' ? 'IN' : 'NOT IN';
-  return `${alias}.nspname ${which} ${systemSchemas} AND ${alias}.nspname !~ '^pg_(toast|temp_|toast_temp_)'`;
+/** Objects of one half, outside the schemas that belong to single sessions or to storage. */
+function half(part: Part, oid: string, namespace: string): string {
+  const which = part === 'system' ? '<' : '>=';
+  return `${oid} ${which} 16384 AND ${namespace}.nspname !~ '^pg_(toast|temp_|toast_temp_)'`;
 }
 
 const relationKinds = `('r', 'p', 'v', 'm', 'f', 'S', 'c')`;
@@ -27,7 +29,7 @@ export function relations(part: Part): string {
   EXISTS (SELECT 1 FROM pg_catalog.pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN' AND r.ev_enabled <> 'D'),
   CASE WHEN c.relkind IN ('v', 'm') THEN pg_catalog.pg_get_viewdef(c.oid) END
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ${relationKinds} AND ${schemas(part, 'n')}`;
+WHERE c.relkind IN ${relationKinds} AND ${half(part, 'c.oid', 'n')}`;
 }
 
 /** relation, attnum, name, type, generated; in order. */
@@ -35,7 +37,7 @@ export function columns(part: Part): string {
   return `SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.attgenerated
 FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ${relationKinds} AND ${schemas(part, 'n')}
+WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ${relationKinds} AND ${half(part, 'a.attrelid', 'n')}
 ORDER BY a.attrelid, a.attnum`;
 }
 
@@ -46,13 +48,13 @@ export const inheritance = `SELECT inhrelid, inhparent FROM pg_catalog.pg_inheri
 export function functions(part: Part): string {
   return `SELECT p.oid, n.nspname, p.proname, p.prokind, p.provolatile, p.proretset, p.pronargdefaults, p.provariadic,
   p.prorettype, p.proargtypes, p.proallargtypes, p.proargmodes, p.proargnames
-FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE ${schemas(part, 'n')}`;
+FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE ${half(part, 'p.oid', 'n')}`;
 }
 
 /** oid, schema, name, kind, relation, base type, element, array. */
 export function types(part: Part): string {
   return `SELECT t.oid, n.nspname, t.typname, t.typtype, t.typrelid, t.typbasetype, t.typelem, t.typarray
-FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE ${schemas(part, 'n')}`;
+FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE ${half(part, 't.oid', 'n')}`;
 }
 
 /** schema, name, left, right, result, function schema, function name, function volatility. */
@@ -60,7 +62,7 @@ export function operators(part: Part): string {
   return `SELECT n.nspname, o.oprname, o.oprleft, o.oprright, o.oprresult, f.nspname, p.proname, p.provolatile
 FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
 JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode JOIN pg_catalog.pg_namespace f ON f.oid = p.pronamespace
-WHERE ${schemas(part, 'n')}`;
+WHERE ${half(part, 'o.oid', 'n')}`;
 }
 
 /** source, target, context, function schema, name, volatility; the function is empty where a cast needs none. */
@@ -104,43 +106,47 @@ export const hiddenFunctions = `SELECT x.relation, x.side, n.nspname, p.proname,
 /** schema. */
 export const namespaces = `SELECT nspname FROM pg_catalog.pg_namespace`;
 
-function changes(catalog: string, key: string, namespace: string, label: string, filter = ''): string {
-  return `SELECT n.system, '${label}' AS catalog, pg_catalog.hashtext(${key} || ' ' || x.xmin::pg_catalog.text)::pg_catalog.int8 AS hash
-FROM pg_catalog.${catalog} x JOIN n ON n.oid = ${namespace}${filter}`;
+function changes(catalog: string, key: string, oid: string, label: string, filter = 'true'): string {
+  return `SELECT '${label}' AS catalog, pg_catalog.hashtext(${key} || ' ' || x.xmin::pg_catalog.text)::pg_catalog.int8 AS hash
+FROM pg_catalog.${catalog} x WHERE ${oid} >= 16384 AND ${filter}`;
 }
 
-const ofRelation = `(SELECT c.relnamespace FROM pg_catalog.pg_class c WHERE c.oid = `;
+const key = 'x.oid::pg_catalog.text';
+const lasting = (namespace: string) => `${namespace} IN (SELECT oid FROM n)`;
+const ofRelation = (relation: string) => `${relation} IN (SELECT oid FROM c)`;
 
 /**
- * part, fingerprint: two numbers a row that differ after any committed change to what the snapshot is made of.
+ * Three cells a row that differ after any committed change to what the snapshot is made of: catalog, rows, sum.
  * Row versions (`xmin`) stand for contents. A collision of the sums would hide a change until the next one.
+ * Temporary relations come and go unseen.
  */
 export const fingerprint = `WITH n AS (
-  SELECT oid, nspname IN ${systemSchemas} AS system FROM pg_catalog.pg_namespace
-  WHERE nspname !~ '^pg_(toast|temp_|toast_temp_)'
+  SELECT oid FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_(toast|temp_|toast_temp_)'
+), c AS (
+  SELECT oid FROM pg_catalog.pg_class WHERE oid >= 16384 AND relkind IN ${relationKinds} AND relnamespace IN (SELECT oid FROM n)
 ), x AS (
 ${[
-  changes('pg_class', 'x.oid::pg_catalog.text', 'x.relnamespace', 'c', ` WHERE x.relkind IN ${relationKinds}`),
+  changes('pg_class', key, 'x.oid', 'class', ofRelation('x.oid')),
   changes(
     'pg_attribute',
     `x.attrelid::pg_catalog.text || ' ' || x.attnum::pg_catalog.text`,
-    `${ofRelation}x.attrelid AND c.relkind IN ${relationKinds})`,
-    'a',
+    'x.attrelid',
+    'attribute',
+    ofRelation('x.attrelid'),
   ),
-  changes('pg_rewrite', 'x.oid::pg_catalog.text', `${ofRelation}x.ev_class)`, 'w'),
-  changes('pg_trigger', 'x.oid::pg_catalog.text', `${ofRelation}x.tgrelid)`, 't', ' WHERE NOT x.tgisinternal'),
-  changes('pg_policy', 'x.oid::pg_catalog.text', `${ofRelation}x.polrelid)`, 'l'),
-  changes('pg_constraint', 'x.oid::pg_catalog.text', 'x.connamespace', 'k'),
-  changes('pg_proc', 'x.oid::pg_catalog.text', 'x.pronamespace', 'p'),
-  changes('pg_type', 'x.oid::pg_catalog.text', 'x.typnamespace', 'y'),
-  changes('pg_operator', 'x.oid::pg_catalog.text', 'x.oprnamespace', 'o'),
-  `SELECT false, 'i', pg_catalog.hashtext(inhrelid::pg_catalog.text || ' ' || inhparent::pg_catalog.text)::pg_catalog.int8
+  changes('pg_rewrite', key, 'x.oid', 'rewrite', ofRelation('x.ev_class')),
+  changes('pg_trigger', key, 'x.oid', 'trigger', `NOT x.tgisinternal AND ${ofRelation('x.tgrelid')}`),
+  changes('pg_policy', key, 'x.oid', 'policy', ofRelation('x.polrelid')),
+  changes('pg_index', `x.indexrelid::pg_catalog.text`, 'x.indexrelid', 'index', ofRelation('x.indrelid')),
+  changes('pg_attrdef', key, 'x.oid', 'default', ofRelation('x.adrelid')),
+  changes('pg_constraint', key, 'x.oid', 'constraint', lasting('x.connamespace')),
+  changes('pg_proc', key, 'x.oid', 'function', lasting('x.pronamespace')),
+  changes('pg_type', key, 'x.oid', 'type', lasting('x.typnamespace')),
+  changes('pg_operator', key, 'x.oid', 'operator', lasting('x.oprnamespace')),
+  changes('pg_cast', key, 'x.oid', 'cast'),
+  `SELECT 'inheritance', pg_catalog.hashtext(inhrelid::pg_catalog.text || ' ' || inhparent::pg_catalog.text)::pg_catalog.int8
 FROM pg_catalog.pg_inherits`,
-  `SELECT false, 's', pg_catalog.hashtext(oid::pg_catalog.text || ' ' || xmin::pg_catalog.text)::pg_catalog.int8
-FROM pg_catalog.pg_cast`,
-  `SELECT false, 'd', pg_catalog.hashtext(oid::pg_catalog.text || ' ' || xmin::pg_catalog.text)::pg_catalog.int8
-FROM pg_catalog.pg_attrdef`,
-  `SELECT false, 'n', pg_catalog.hashtext(nspname::pg_catalog.text)::pg_catalog.int8 FROM pg_catalog.pg_namespace
+  `SELECT 'schema', pg_catalog.hashtext(nspname::pg_catalog.text)::pg_catalog.int8 FROM pg_catalog.pg_namespace
 WHERE nspname !~ '^pg_(toast|temp_|toast_temp_)'`,
 ].join('\nUNION ALL ')}
-) SELECT system, catalog, pg_catalog.count(*), pg_catalog.sum(hash) FROM x GROUP BY 1, 2 ORDER BY 1, 2`;
+) SELECT catalog, pg_catalog.count(*), pg_catalog.sum(hash) FROM x GROUP BY 1 ORDER BY 1`;
