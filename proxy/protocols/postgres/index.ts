@@ -78,7 +78,7 @@ class PostgresAdapter implements ProtocolAdapter {
   async #login(connection: Connection, gateway: Gateway, login: Login): Promise<void> {
     let identity: Identity | undefined;
     try {
-      identity = await gateway.authenticate({ kind: 'bearer', secret: login.token });
+      identity = await within(login.remainingMs(), gateway.authenticate({ kind: 'bearer', secret: login.token }));
       const target = findLogin(this.#options.upstreams, login.startup);
       const opened = await gateway.open({
         protocol: this.protocol,
@@ -109,9 +109,13 @@ class PostgresAdapter implements ProtocolAdapter {
     let link: UpstreamLink | undefined;
     let database: Database;
     try {
-      const options = upstreamOptions(target, login.startup, this.#options.limits);
-      [database, link] = await Promise.all([this.#databases.get(target, gateway), connectUpstream(options)]);
+      const { limits } = this.#options;
+      const connectTimeoutMs = Math.min(limits.postgresConnectTimeoutMs, login.remainingMs());
+      const options = { ...upstreamOptions(target, login.startup, limits), connectTimeoutMs };
+      // The link first: it has a deadline of its own, and nothing that fails after it may leave it open.
+      link = await connectUpstream(options);
       demandFixedSettings(link);
+      database = await within(login.remainingMs(), this.#databases.get(target, gateway));
     } catch (thrown) {
       link?.socket.destroy();
       const fault = asGatewayError(thrown, 'upstream_unavailable', 'The upstream could not be reached.');
@@ -142,6 +146,19 @@ class PostgresAdapter implements ProtocolAdapter {
     } finally {
       this.#cancels.release(key);
     }
+  }
+}
+
+/** A part of the login within what is left of its time. @throws GatewayError `limit_reached` past it */
+async function within<T>(ms: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new GatewayError('limit_reached', 'The login took too long.')), ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

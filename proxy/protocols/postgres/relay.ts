@@ -72,7 +72,10 @@ class Relay {
       upstream.socket.on('drain', () => this.#upstreamDrained());
       upstream.socket.on('close', () => this.#upstreamGone());
       upstream.socket.on('error', () => upstream.socket.destroy());
-      if (session.signal.aborted) this.#endBy(session.signal.reason as Refusal);
+      // Either may have gone while the login went on; its `close` has been told already.
+      if (client.socket.destroyed) this.#clientGone();
+      else if (upstream.socket.destroyed) this.#upstreamGone();
+      else if (session.signal.aborted) this.#endBy(session.signal.reason as Refusal);
       else
         session.signal.addEventListener('abort', () => this.#endBy(session.signal.reason as Refusal), { once: true });
     });
