@@ -31,7 +31,13 @@ outcome := "quarantine" if {
 	count(approvals.held) > 0
 } else := "allow"
 
-context := object.union_n([{"reasons": sort(reasons)}, enforcement, cache, shadow])
+context := object.union_n([{"reasons": in_order}, enforcement, cache, shadow])
+
+# The first reason is what the client is told: one about the operation says more than that something in it is unclear.
+in_order := array.concat(
+	[r | some r in sort(reasons); r.policy != "incomplete"],
+	[r | some r in sort(reasons); r.policy == "incomplete"],
+)
 
 reasons := {policies.reason(q.policy, {"code": "quarantined", "message": quarantine_message}) |
 	some q in policies.quarantines

@@ -68,18 +68,11 @@ reading(statement) if {
 
 reading_effect(_, effect) if effect in {"select", "copy", "explain", "listen", "set", "transaction"}
 
-reading_effect(verb, "utility") if verb in session_verbs
-
-showing_verbs := {"show", "variable_show"}
-
-# Utility statements that concern this session only.
-session_verbs := {
-	"show", "variable_show", "prepare", "execute", "deallocate", "declare", "declare_cursor", "fetch", "move",
-	"close", "close_portal", "discard", "reset", "lock", "lock_table",
-}
+# LOCK TABLE as pg_dump does it; a mode that keeps others from writing counts as a write. Nothing else that is called
+# a utility: PREPARE TRANSACTION outlives the session, CHECKPOINT and LOAD are the server's.
+reading_effect("lock_table", "utility")
 
 # What may be done to the shape of working data.
 working_verbs := {
-	"create_table", "create_table_as", "create_index", "index", "drop_table", "drop_index", "truncate", "truncate_table",
-	"vacuum", "analyze",
+	"create_table", "create_table_as", "select_into", "create_index", "drop_table", "truncate", "vacuum", "analyze",
 }

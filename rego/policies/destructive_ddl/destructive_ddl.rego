@@ -29,8 +29,12 @@ deny contains {"code": "ddl_refused", "message": message} if {
 # The relations of an operation are not told apart by statement, so each one that is changed must be working data.
 changes_working_data_only(statement) if {
 	statement.verb in sql.working_verbs
+	not cascades(statement)
 	count(sql.written) > 0
 	every relation in sql.written {
 		sql.working(relation)
 	}
 }
+
+# What else it would drop is not known.
+cascades(statement) if "option:cascade" in statement.objects

@@ -28,7 +28,7 @@ deny contains {
 } if {
 	some statement in sql.statements
 	some object_name in statement.objects
-	some prefix in ["file:", "program:"]
+	some prefix in ["server_file:", "server_program:"]
 	startswith(object_name, prefix)
 }
 
@@ -50,8 +50,9 @@ allowed(called) if concat(".", [called.schema, called.name]) in data.config.sql.
 # classifier does not account for one without a constant name or one that changes what SQL means, and the settings it
 # reports are judged by the policy `settings`.
 harmless := {
-	"clock_timestamp", "gen_random_uuid", "pg_column_size", "pg_database_size", "pg_get_sequence_data",
-	"pg_indexes_size", "pg_is_in_recovery", "pg_relation_size", "pg_sequence_last_value", "pg_size_bytes",
+	"clock_timestamp", "gen_random_uuid", "pg_collation_actual_version", "pg_column_size",
+	"pg_database_collation_actual_version", "pg_database_size", "pg_get_sequence_data", "pg_indexes_size",
+	"pg_is_in_recovery", "pg_jit_available", "pg_partition_ancestors", "pg_partition_tree", "pg_relation_size", "pg_sequence_last_value", "pg_size_bytes",
 	"pg_table_size", "pg_tablespace_size", "pg_total_relation_size", "random", "random_normal", "set_config",
 	"timeofday", "uuidv4", "uuidv7",
 }

@@ -20,8 +20,11 @@ deny contains {"code": "setting_unknown", "message": "Set one setting at a time,
 	some statement in sql.statements
 	"set" in statement.effects
 	not statement.settings[0]
-	not statement.verb in sql.showing_verbs
+	not statement.verb in without_setting
 }
+
+# DISCARD goes back to what the session began with; SET CONSTRAINTS is about the transaction.
+without_setting := {"discard_all", "discard_plans", "discard_sequences", "discard_temp", "set_constraints"}
 
 allowed(setting) if lower(setting.name) in free
 
@@ -57,11 +60,6 @@ allowed(setting) if {
 allowed(setting) if {
 	lower(setting.name) == "search_path"
 	setting.value in {"", "''", "\"\"", "pg_catalog"}
-}
-
-allowed(setting) if {
-	lower(setting.name) == "search_path"
-	setting.value in data.config.sql.search_paths
 }
 
 free := {

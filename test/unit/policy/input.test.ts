@@ -96,9 +96,10 @@ describe('what differs between evaluations is known', () => {
   test('all of the context is not', () => {
     expect(projectionOf([['context']]).stable).toBe(false);
   });
-  test('a policy that reads all properties of the action reads bound values', () => {
+  test('a policy that reads all properties of the action reads bound values and texts', () => {
     expect(projectionOf([['action', 'properties']]).variable).toBe(true);
-    expect(projectionOf([['action', 'properties', 'text']]).variable).toBe(false);
+    expect(projectionOf([['action', 'properties', 'text']]).variable).toBe(true);
+    expect(projectionOf([['action', 'properties', 'statements']]).variable).toBe(false);
   });
 });
 
