@@ -122,11 +122,18 @@ describe('what a reader relies on', () => {
 
   const folders = [...new Set(everything.map((path) => dirname(path)))].filter(
     (folder) =>
-      /^((proxy|test)(\/[\w-]+)?|rego|scripts(\/[\w-]+)?|bundles)$/.test(folder) ||
+      /^(proxy(\/[\w-]+)?|rego|scripts(\/[\w-]+)?|bundles|test|test\/support)$/.test(folder) ||
       /^proxy\/protocols\/[\w-]+$/.test(folder),
   );
-  test.each(folders.filter((folder) => !folder.startsWith('test/unit')))('%s explains itself in a README', (folder) => {
+  test.each(folders)('%s explains itself in a README', (folder) => {
     expect(existsSync(join(root, folder, 'README.md'))).toBe(true);
+  });
+
+  test('the README of the tests explains each of their folders', () => {
+    const below = readdirSync(join(root, 'test'), { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    expect(below.map(({ name }) => `\`${name}/\``).filter((name) => !text('test/README.md').includes(name))).toEqual(
+      [],
+    );
   });
 
   test.each(everything.filter((path) => path.endsWith('.md')))('the links of %s lead somewhere', (path) => {
@@ -191,7 +198,7 @@ describe('safety', () => {
   });
 
   test('the compiler and the linter are not silenced', () => {
-    const directive = new RegExp(`@ts-${'ignore'}|@ts-${'nocheck'}|@ts-${'expect-error'}|\\bas ${'any'}\\b`);
+    const directive = new RegExp(`@ts-${'ignore'}|@ts-${'nocheck'}|@ts-${'expect-error'}|\\bas ${'any'}(?! \\w)`);
     const unexplained = new RegExp(`biome-${'ignore'} [^:]*:?\\s*$`, 'm');
     const silenced = everything.filter(
       (path) => path.endsWith('.ts') && (directive.test(text(path)) || unexplained.test(text(path))),
