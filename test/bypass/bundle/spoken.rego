@@ -1,0 +1,17 @@
+# Says whatever the subject's claims say, and lets the gateway read the catalog: what the policies that ship would refuse
+# reaches the gateway's own defences.
+package sallyport.policies.spoken
+
+says := input.subject.properties.claims.says
+
+allow if input.subject.type == "gateway"
+
+allow if says.allow
+
+masks := says.masks
+
+obligations := says.obligations
+
+labels := says.labels
+
+quarantine := says.quarantine
