@@ -23,6 +23,7 @@ import type {
   RecorderPort,
 } from './ports.ts';
 import { Quarantines } from './quarantine.ts';
+import { Rates } from './rates.ts';
 import { guarded, notAllowed, refusalOf, unsupportedIn } from './refusal.ts';
 import { type Prepared, Session, type SessionOwner } from './session.ts';
 import type {
@@ -61,6 +62,7 @@ export class Gate implements Gateway, SessionOwner {
   readonly #services: GateServices;
   readonly #sessions = new Map<string, Session>();
   readonly #quarantines: Quarantines;
+  readonly #rates: Rates;
   readonly #stopListening: () => void;
   #draining = false;
   #rejections = 0;
@@ -68,6 +70,7 @@ export class Gate implements Gateway, SessionOwner {
   constructor(services: GateServices) {
     this.#services = services;
     this.#quarantines = new Quarantines(services.clock, services.limits.quarantinesMax);
+    this.#rates = new Rates(services.clock, services.limits.rateWindowsMax);
     this.#stopListening = services.policy.onActivate(() => this.#judgeSessionsAgain());
   }
 
@@ -173,6 +176,8 @@ export class Gate implements Gateway, SessionOwner {
     if (decision.effect !== 'allow') return this.#refuse(session, draft, decisionId, notAllowed(decision), decision);
     const prepared = this.#prepare(session, facts, decision);
     if ('code' in prepared) return this.#refuse(session, draft, decisionId, prepared, decision);
+    const exceeded = this.#rates.take(session.identity, decision);
+    if (exceeded !== undefined) return this.#refuse(session, draft, decisionId, exceeded, decision);
     try {
       this.#services.audit.write({
         event: 'decided',

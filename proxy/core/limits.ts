@@ -24,6 +24,8 @@ export const limits = {
   closeTimeoutMs: 10_000,
   /** Subjects in quarantine at once; past it everybody is refused until one ends. */
   quarantinesMax: 10_000,
+  /** Windows of `rate` obligations that are counted at once; past it such operations are refused. */
+  rateWindowsMax: 10_000,
 
   // PostgreSQL: logins and cancels
   /** A startup packet, as in PostgreSQL itself. */
@@ -193,7 +195,11 @@ export const limits = {
   /** Forwarded messages whose replies are still owed; past it the client is not read. */
   expectedRepliesMax: 10_000,
   statementNamesMax: 10_000,
+  /** Texts of the prepared statements of one connection; the last one may go past it by its own size. */
+  statementNamesBytesMax: 8 * 1024 * 1024,
   portalNamesMax: 10_000,
+  /** Parameters of the portals of one connection; the last one may go past it by its own size. */
+  portalNamesBytesMax: 32 * 1024 * 1024,
   /** Databases (per login) whose catalogs are held at once. */
   postgresDatabasesMax: 64,
   /** Classifications shared by texts that differ in values only, per database; longer texts are not looked at. */

@@ -3,7 +3,7 @@ import { GatewayError, type RefusalCode, refusalCodes } from './errors.ts';
 import type { Decision, Fault, Reason, Refusal, SessionInit } from './types.ts';
 
 /** Obligations the gate itself carries out, whatever the protocol. */
-const gateObligations: ReadonlySet<string> = new Set(['end_session']);
+const gateObligations: ReadonlySet<string> = new Set(['end_session', 'rate']);
 
 /** Runs an adapter's pure function: whatever it throws is a fault, never an allow. */
 export function guarded<Plan>(run: () => { plan: Plan } | { fault: Fault }): { plan: Plan } | { fault: Fault } {
