@@ -9,7 +9,7 @@ import { type Frame, readRecording } from '../../proxy/record/index.ts';
 import { parseTrail, startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { type GatewayProcess, sallyport, startGatewayProcess } from '../support/gateway-process.ts';
 
-const rounds = 6;
+const rounds = 5;
 
 /** How a writer sends its statements: the marker is in the text, or a parameter of a statement that it prepared once. */
 const kinds = ['simple', 'extended', 'prepared'] as const;
