@@ -4,6 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { types } from 'node:util';
 import { ConfigDocument, ConfigError, type KeyPath } from './config/document.ts';
 import { type RawLogin, type RawUpstream, snakeCase } from './config/schema.ts';
 import type { Address, Config, LoginConfig, PostgresUpstreamConfig, SecretReference } from './config/types.ts';
@@ -18,7 +19,7 @@ export async function loadConfig(file: string): Promise<Config> {
   try {
     text = await readFile(file, 'utf8');
   } catch (error) {
-    const why = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
+    const why = types.isNativeError(error) && 'code' in error ? String(error.code) : 'unreadable';
     throw new ConfigError(file, [{ path: '', line: 1, column: 1, message: `cannot be read (${why})` }]);
   }
   return parseConfig(file, text);

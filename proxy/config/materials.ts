@@ -1,6 +1,7 @@
 /** Everything that the configuration only refers to: secrets, keys and certificates, read and looked at. */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { types } from 'node:util';
 import { resolveSecret } from '../core/secret-ref.ts';
 import type { Config, LoginConfig, PostgresUpstreamConfig, SecretReference } from './types.ts';
 
@@ -105,7 +106,7 @@ async function secret(what: string, reference: SecretReference): Promise<Uint8Ar
   try {
     return await resolveSecret(reference);
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : 'unreadable';
+    const why = types.isNativeError(cause) ? cause.message : 'unreadable';
     throw new Error(`${what}: ${why}`, { cause });
   }
 }
