@@ -32,6 +32,22 @@ masks.columns[column.relation][column.name] := mask(column) if {
 }
 
 # METADATA
+# title: Lookups are counted
+# description: Whoever may compare by equality can guess. data.config.limits.lookups_per_hour bounds how often, 600 without it.
+obligations contains {
+	"id": "pii_lookups",
+	"type": "rate",
+	"properties": {"value": lookups_per_hour, "window_seconds": 3600},
+} if {
+	some column in personal
+	"equality" in column.uses
+}
+
+lookups_per_hour := data.config.limits.lookups_per_hour if {
+	true
+} else := 600
+
+# METADATA
 # title: What the subject has then seen
 labels contains "pii" if count(personal) > 0
 
