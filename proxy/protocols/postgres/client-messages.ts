@@ -10,6 +10,7 @@ import { boundParameters, noParameters, recordStatement } from './parameters.ts'
 import type { OperationPlan } from './plan.ts';
 import { denyDescribe, denyQuery, errorFields, refusalFields } from './refuse.ts';
 import { cutRefusal, Run } from './run.ts';
+import { announce } from './settle.ts';
 import type { Shaped } from './shapes.ts';
 
 /** A message of the client that is being worked on; it may have to wait and be taken up again. */
@@ -153,6 +154,7 @@ export class ClientMessages implements MessageSink {
     this.#forward(permit, message);
     talk.group += 1;
     talk.expected.push({ kind: 'query', runs, at: 0, failed: false });
+    for (const run of runs) announce(talk, run);
     this.#begun(judged, noParameters);
     return 'done';
   }
@@ -187,6 +189,7 @@ export class ClientMessages implements MessageSink {
       parameterTypes: parsed.parameterTypes,
       fields: undefined,
       describing: false,
+      bytes: parsed.sql.length,
     };
     this.#forward(judged.permit, message);
     if (judged.permit.plan.sensitive) talk.sensitive = true;
@@ -214,6 +217,8 @@ export class ClientMessages implements MessageSink {
       fields: undefined,
       describing: false,
       rows: 0,
+      hold: false,
+      bytes: message.body.length,
     };
     talk.expected.push({ kind: 'bind', pending: talk.portals.define(parsed.portal, portal, talk.group) });
     return this.#forward(talk.session.permit, message);
@@ -254,6 +259,8 @@ export class ClientMessages implements MessageSink {
     this.#describeBefore(parsed.portal, portal, permit);
     this.#forward(permit, message);
     talk.expected.push({ kind: 'execute', run, portal });
+    // What waits for the name would wait for the client's next Sync as well, which may be behind it.
+    if (announce(talk, run)) talk.toUpstream.insert(permit, frontend.flush());
     this.#begun(judged, portal.parameters);
     return 'done';
   }

@@ -10,6 +10,7 @@ import { type Expected, ExpectedReplies } from './expected.ts';
 import type { ClientLink, ServerLink } from './links.ts';
 import { Names, type Portal, type PreparedStatement } from './names.ts';
 import { outcomeOf, type Run } from './run.ts';
+import { unannounce } from './settle.ts';
 
 /** What a conversation is held with. */
 export interface ConversationParts {
@@ -73,8 +74,8 @@ export class Conversation {
     this.limits = parts.limits;
     this.toClient = new ChunkWriter(parts.client.socket);
     this.toUpstream = new Forwarder(parts.upstream.socket);
-    this.statements = new Names(parts.limits.statementNamesMax);
-    this.portals = new Names(parts.limits.portalNamesMax);
+    this.statements = new Names(parts.limits.statementNamesMax, parts.limits.statementNamesBytesMax);
+    this.portals = new Names(parts.limits.portalNamesMax, parts.limits.portalNamesBytesMax);
   }
 
   /** Called when something the client's next message may wait for has happened. */
@@ -138,9 +139,11 @@ export class Conversation {
         entry.of.describing = false;
         break;
       case 'execute':
+        unannounce(entry.run);
         entry.run.permit.complete(outcomeOf([entry.run], outcome.status, outcome.code));
         break;
       case 'query':
+        entry.runs.forEach(unannounce);
         entry.runs[0]?.permit.complete(outcomeOf(entry.runs, outcome.status, outcome.code));
         break;
       case 'close':

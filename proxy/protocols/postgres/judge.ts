@@ -117,6 +117,10 @@ export class Judge {
     const resolved = resolve(classification, this.#talk);
     if (resolved === 'unsettled') return 'wait';
     const { statements } = resolved;
+    if (statements.some((statement) => this.#hasTooMany(statement))) {
+      const message = 'This connection has too many prepared statements or cursors.';
+      return { refusal: this.refuse({ code: 'limit_reached', message }, text, via) };
+    }
     const { target } = database;
     const inTransaction = status !== 'I';
     const { fingerprint } = classification;
@@ -141,6 +145,12 @@ export class Judge {
       shaped: { classification, constants: shaped.constants },
       text: statementText,
     };
+  }
+
+  /** PREPARE and DECLARE make names as Parse and Bind do, within the same bounds. */
+  #hasTooMany({ control }: ClassifiedStatement): boolean {
+    const { statements, portals } = this.#talk;
+    return (control.type === 'prepare' && statements.full) || (control.type === 'declare' && portals.full);
   }
 
   #keep(prepared: PreparedStatement, { classification, constants }: Shaped): void {

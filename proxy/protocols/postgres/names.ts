@@ -29,6 +29,8 @@ export interface PreparedStatement {
   fields: readonly FieldDescription[] | undefined;
   /** A Describe that will tell `fields` is under way. */
   describing: boolean;
+  /** What it makes the gateway hold. */
+  readonly bytes: number;
 }
 
 /** What a portal, made by Bind or by SQL DECLARE, stands for. */
@@ -41,6 +43,10 @@ export interface Portal {
   describing: boolean;
   /** Rows that went to the client over all its executions. */
   rows: number;
+  /** It outlives its transaction. */
+  readonly hold: boolean;
+  /** What it makes the gateway hold. */
+  readonly bytes: number;
 }
 
 /** One bound value as a recording may keep it. */
@@ -53,7 +59,8 @@ export interface RecordedParameter {
 
 /** A definition under way: it counts once the upstream confirms it, and never when it does not. */
 export interface Pending<T> {
-  readonly name: string;
+  /** `undefined`: every name (DEALLOCATE ALL, DISCARD ALL). */
+  readonly name: string | undefined;
   /** `undefined`: the name is being closed. */
   readonly value: T | undefined;
   readonly group: number;
@@ -67,49 +74,84 @@ export interface Pending<T> {
  * one simple query) that is sound: when the definition fails, everything behind it is skipped. Across groups
  * it is not: the name may keep its old meaning. Such a name is unsettled until the replies are in.
  */
-export class Names<T> {
+export class Names<T extends { readonly bytes: number }> {
   readonly #max: number;
+  readonly #bytesMax: number;
   readonly #settled = new Map<string, T>();
   readonly #pending: Pending<T>[] = [];
 
-  /** @param max - how many names may exist at once */
-  constructor(max: number) {
+  #bytes = 0;
+
+  /**
+   * @param max - how many names may exist at once
+   * @param bytesMax - past this many bytes held by what they stand for, no further one may be defined
+   */
+  constructor(max: number, bytesMax: number) {
     this.#max = max;
+    this.#bytesMax = bytesMax;
   }
 
   get full(): boolean {
-    return this.#settled.size + this.#pending.length >= this.#max;
+    return this.#settled.size + this.#pending.length >= this.#max || this.#bytes >= this.#bytesMax;
   }
 
   /** Defines (or, with `undefined`, closes) a name in a group; settled by `confirm` or `discard`. */
-  define(name: string, value: T | undefined, group: number): Pending<T> {
+  define(name: string | undefined, value: T | undefined, group: number): Pending<T> {
     const pending = { name, value, group };
     this.#pending.push(pending);
+    this.#bytes += value?.bytes ?? 0;
     return pending;
+  }
+
+  /**
+   * SQL that is on its way may define or remove a name: until `discard`, only the replies can tell what it means.
+   * Not even the group of that SQL knows: its names are those of PREPARE and DECLARE, which settle one by one.
+   */
+  unsettle(name: string | undefined): Pending<T> {
+    return this.define(name, undefined, noGroup);
   }
 
   confirm(pending: Pending<T>): void {
     this.discard(pending);
+    if (pending.name === undefined) return;
+    this.#bytes -= this.#settled.get(pending.name)?.bytes ?? 0;
     if (pending.value === undefined) this.#settled.delete(pending.name);
-    else this.#settled.set(pending.name, pending.value);
+    else {
+      this.#bytes += pending.value.bytes;
+      this.#settled.set(pending.name, pending.value);
+    }
   }
 
   discard(pending: Pending<T>): void {
     const at = this.#pending.indexOf(pending);
-    if (at >= 0) this.#pending.splice(at, 1);
+    if (at < 0) return;
+    this.#pending.splice(at, 1);
+    this.#bytes -= pending.value?.bytes ?? 0;
   }
 
   /** What a name means to a message of `group` sent now, or that only the replies can tell. */
   find(name: string, group: number): { readonly value: T | undefined } | 'unsettled' {
-    const last = this.#pending.findLast((pending) => pending.name === name);
+    const last = this.#pending.findLast((pending) => pending.name === name || pending.name === undefined);
     if (last === undefined) return { value: this.#settled.get(name) };
     return last.group === group ? { value: last.value } : 'unsettled';
   }
 
   clear(): void {
-    this.#settled.clear();
+    this.keep(() => false);
+  }
+
+  /** Forgets the settled names that the upstream has forgotten. */
+  keep(lasts: (value: T) => boolean): void {
+    for (const [name, value] of this.#settled) {
+      if (lasts(value)) continue;
+      this.#settled.delete(name);
+      this.#bytes -= value.bytes;
+    }
   }
 }
+
+/** Of a definition that no message may take for granted. */
+const noGroup = -1;
 
 /** The single statement of a prepared statement, or `undefined` for an empty one. */
 export function statementOf(prepared: PreparedStatement): ClassifiedStatement | undefined {

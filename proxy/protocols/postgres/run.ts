@@ -24,6 +24,8 @@ export class Run {
   fields: readonly FieldDescription[] | undefined;
   /** The columns of the result were compared with what was judged. */
   checked = false;
+  /** Each takes back that a name is unsettled because of this run. */
+  readonly unsettled: (() => void)[] = [];
   /** Set when the gateway ends this run early: what the client is told. */
   cut: Refusal | undefined;
 

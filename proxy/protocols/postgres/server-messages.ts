@@ -7,7 +7,7 @@ import type { Portal, PreparedStatement } from './names.ts';
 import { isDenial, refusalFields } from './refuse.ts';
 import { ResultRows } from './result-rows.ts';
 import { outcomeOf, type Run } from './run.ts';
-import { settle } from './settle.ts';
+import { settle, unannounce } from './settle.ts';
 
 /** Settings whose change would make the server read SQL differently from the classifier. */
 const fixedSettings: ReadonlyMap<string, string> = new Map([
@@ -187,6 +187,7 @@ export class ServerMessages implements MessageSink {
   #cutShort(run: Run): boolean {
     const refusal = run.cut;
     if (refusal === undefined) return true;
+    unannounce(run);
     this.#talk.toClient.insert(backend.errorResponse(refusalFields(refusal)));
     run.permit.complete(outcomeOf([run], 'aborted', refusal.code));
     this.#talk.muted = true;
@@ -198,6 +199,7 @@ export class ServerMessages implements MessageSink {
   }
 
   #finished(run: Run, portal: Portal, outcome: Outcome): void {
+    unannounce(run);
     portal.rows += run.rows;
     run.permit.complete(outcomeOf([run], outcome.status, outcome.code));
     this.#recordComplete(run, outcome.code ?? '');
@@ -273,8 +275,12 @@ export class ServerMessages implements MessageSink {
     const ends = head?.kind === 'sync' || head?.kind === 'query' || (head?.kind === 'deny' && head.simple);
     if (ready === undefined || !ends) return talk.desynchronised(backendTypes.readyForQuery);
     talk.expected.shift();
-    if (head.kind === 'query') head.runs[0]?.permit.complete(outcomeOf(head.runs, 'ok'));
+    if (head.kind === 'query') {
+      head.runs[0]?.permit.complete(outcomeOf(head.runs, 'ok'));
+      head.runs.forEach(unannounce);
+    }
     talk.status = ready.status;
+    if (ready.status === 'I') talk.portals.keep(({ hold }) => hold);
     talk.awaitingCopy = false;
     talk.muted = false;
     if (talk.catalogDirty && ready.status === 'I') {

@@ -1,7 +1,43 @@
 import type { ClassifiedStatement } from './classification.ts';
 import type { Conversation } from './conversation.ts';
-import type { Names, PreparedStatement } from './names.ts';
+import type { Names, Pending, Portal, PreparedStatement } from './names.ts';
 import type { Run } from './run.ts';
+
+/**
+ * Marks the names that a statement will define or remove as unsettled, from the moment it is forwarded until it
+ * completes or fails: a message behind it that uses one of them must not be judged by what it meant before.
+ *
+ * @returns whether there are any
+ */
+export function announce(talk: Conversation, run: Run): boolean {
+  const { control } = run.result.statement;
+  switch (control.type) {
+    case 'prepare':
+    case 'deallocate':
+      unsettle(run, talk.statements, control.name);
+      return true;
+    case 'declare':
+    case 'close':
+      unsettle(run, talk.portals, control.name);
+      return true;
+    case 'discard':
+      unsettle<PreparedStatement>(run, talk.statements, undefined);
+      unsettle<Portal>(run, talk.portals, undefined);
+      return true;
+    default:
+      return false;
+  }
+}
+
+function unsettle<T extends { readonly bytes: number }>(run: Run, names: Names<T>, name: string | undefined): void {
+  const pending: Pending<T> = names.unsettle(name);
+  run.unsettled.push(() => names.discard(pending));
+}
+
+/** Ends what `announce` began, whatever became of the statement. Does nothing the second time. */
+export function unannounce(run: Run): void {
+  for (const discard of run.unsettled.splice(0)) discard();
+}
 
 /**
  * Carries a completed SQL statement over to the names it made or removed: PREPARE, DEALLOCATE, DECLARE,
@@ -10,6 +46,10 @@ import type { Run } from './run.ts';
 export function settle(talk: Conversation, run: Run): void {
   const { statement } = run.result;
   const { control } = statement;
+  if (run.unsettled.length > 0) {
+    unannounce(run);
+    talk.progressed();
+  }
   switch (control.type) {
     case 'prepare':
       put(talk.statements, control.name, prepared(talk, run, control.statement, 'prepare'));
@@ -25,6 +65,8 @@ export function settle(talk: Conversation, run: Run): void {
         fields: undefined,
         describing: false,
         rows: 0,
+        hold: control.hold,
+        bytes: run.result.statement.end - run.result.statement.start,
       });
       break;
     case 'close':
@@ -64,15 +106,16 @@ function prepared(
     parameterTypes: [],
     fields: undefined,
     describing: false,
+    bytes: end - start,
   };
 }
 
-function put<T>(names: Names<T>, name: string, value: T): void {
+function put<T extends { readonly bytes: number }>(names: Names<T>, name: string, value: T): void {
   names.confirm(names.define(name, value, settled));
 }
 
 /** @param name - undefined: all of them */
-function remove<T>(names: Names<T>, name: string | undefined): void {
+function remove<T extends { readonly bytes: number }>(names: Names<T>, name: string | undefined): void {
   if (name === undefined) names.clear();
   else names.confirm(names.define(name, undefined, settled));
 }
