@@ -63,6 +63,7 @@ export async function openStage(scale: number): Promise<Stage> {
       issuer: oidc.issuer,
       audience: oidc.audience,
       bundle: join(repository, 'bundles/default.tar.gz'),
+      limits: { connections_per_address_max: 1_000 },
       data: {
         ...data,
         upstreams: { orders: { labels: {}, schemas: { public: tables } } },

@@ -1,5 +1,5 @@
 import type { Outcome } from '../../core/types.ts';
-import { backend, backendTypes, type ErrorFields, type MessageSink } from './codec.ts';
+import { backend, backendTypes, type ErrorFields, type FieldDescription, type MessageSink } from './codec.ts';
 import type { Conversation } from './conversation.ts';
 import type { Expected } from './expected.ts';
 import { scrubError } from './mask.ts';
@@ -23,6 +23,7 @@ const fixedSettings: ReadonlyMap<string, string> = new Map([
 export class ServerMessages implements MessageSink {
   readonly #talk: Conversation;
   readonly #rows: ResultRows;
+  #described: { readonly body: Buffer; readonly fields: readonly FieldDescription[] } | undefined;
 
   constructor(conversation: Conversation) {
     this.#talk = conversation;
@@ -143,7 +144,7 @@ export class ServerMessages implements MessageSink {
 
   #rowDescription(head: Expected | undefined, body: Buffer): boolean {
     const talk = this.#talk;
-    const fields = backend.parseRowDescription(body);
+    const fields = this.#fieldsOf(body);
     if (fields === undefined) return talk.desynchronised(backendTypes.rowDescription);
     if (head?.kind === 'describe') {
       talk.expected.shift();
@@ -154,6 +155,14 @@ export class ServerMessages implements MessageSink {
     const run = talk.running;
     if (head?.kind !== 'query' || run === undefined) return talk.desynchronised(backendTypes.rowDescription);
     return this.#rows.columnsKnown(run, fields, body);
+  }
+
+  /** Statements that run again are described again in the same bytes: these are parsed once. */
+  #fieldsOf(body: Buffer): readonly FieldDescription[] | undefined {
+    if (this.#described?.body.equals(body)) return this.#described.fields;
+    const fields = backend.parseRowDescription(body);
+    this.#described = fields && { body: Buffer.from(body), fields };
+    return fields;
   }
 
   // --- completions -----------------------------------------------------------------------------------
