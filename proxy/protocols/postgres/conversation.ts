@@ -61,6 +61,8 @@ export class Conversation {
   cancelling: Promise<void> | undefined;
   /** The client said goodbye. */
   leaving = false;
+  /** The SQLSTATE the upstream ends the connection with, once it did: the client has been told in the server's own words. */
+  farewell: string | undefined;
   /** Why the conversation ends, once it does. */
   ending: Refusal | undefined;
   #onProgress: (() => void) | undefined;

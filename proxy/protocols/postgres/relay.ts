@@ -225,6 +225,10 @@ class Relay {
       this.#close({ status: 'ok' });
       return;
     }
+    if (this.#talk.farewell !== undefined) {
+      this.#close({ status: 'error', code: this.#talk.farewell });
+      return;
+    }
     this.#talk.fail({ code: 'upstream_unavailable', message: 'The upstream closed the connection.' });
     const refusal = this.#talk.ending;
     if (refusal !== undefined && !this.#fromServer.midMessage)

@@ -231,8 +231,10 @@ export class ServerMessages implements MessageSink {
     const code = fields.get('C') ?? '';
     if (!talk.muted) talk.toClient.insert(backend.errorResponse(words));
     this.#recordError(head, words);
+    const last = fields.get('V') === 'FATAL' || fields.get('V') === 'PANIC';
+    if (last && !talk.muted) talk.farewell = code;
     if (head === undefined) {
-      if (fields.get('V') !== 'FATAL' && fields.get('V') !== 'PANIC') talk.desynchronised(backendTypes.errorResponse);
+      if (!last) talk.desynchronised(backendTypes.errorResponse);
     } else if (head.kind === 'query' || (head.kind === 'deny' && head.simple)) this.#simpleFailed(head, code);
     else if (head.kind !== 'sync') this.#extendedFailed(code);
     talk.progressed();
