@@ -42,7 +42,9 @@ function functionColumns(
   const own = outputName(node, a.subqueryNames);
   const body = bodyOf(node);
   if (kindOf(node) !== 'FuncCall') {
-    return [{ name: scalarName ?? own, value: expression(a, node, scope) }];
+    const value = expression(a, node, scope);
+    a.use(value, 'predicate');
+    return [{ name: scalarName ?? own, value }];
   }
   a.step(body);
   if (definitions.length === 0 && isManyUnnest(body)) {
@@ -51,6 +53,8 @@ function functionColumns(
   }
   const resolved = resolveFunctionCall(a, body, scope);
   const { value } = resolved;
+  // How many rows there are depends on its arguments.
+  a.use(value, 'predicate');
   if (definitions.length > 0) return defined(a, definitions, value);
   return composite(a, resolved) ?? [{ name: scalarName ?? own, value }];
 }
@@ -65,6 +69,7 @@ function isManyUnnest(body: Ast): boolean {
 function unnestEach(a: Analysis, body: Ast, scope: Scope, name: string): readonly Field[] {
   a.call({ schema: 'pg_catalog', name: 'unnest', volatility: 'immutable' });
   return expressions(a, list(body, 'args'), scope).flatMap((value) => {
+    a.use(value, 'predicate');
     const element = elementOf(a, value.type);
     return (
       compositeOf(a, element)?.columns.map((column) => ({ name: column.name, value: derived(value, column.type) })) ?? [

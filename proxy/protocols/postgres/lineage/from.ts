@@ -209,13 +209,16 @@ function xmlTable(a: Analysis, body: Ast, scope: Scope): Item {
     a.step(target);
     shared.push(expression(a, child(target, 'val'), scope));
   }
+  for (const value of shared) a.use(value, 'predicate');
   const columns: Field[] = [];
   for (const node of list(body, 'columns')) {
     const column = bodyOf(node);
     a.step(column);
     const own = [expression(a, child(column, 'colexpr'), scope), expression(a, child(column, 'coldefexpr'), scope)];
     const type = resolveOptionalType(a, column);
-    columns.push({ name: text(column, 'colname'), value: combine([...shared, ...own], type) });
+    const value = combine([...shared, ...own], type);
+    a.use(value, 'derived');
+    columns.push({ name: text(column, 'colname'), value });
   }
   const alias = aliasOf(a, body);
   return item(alias?.name ?? 'xmltable', rename(columns, alias?.columns ?? []));
@@ -233,6 +236,7 @@ function jsonTable(a: Analysis, body: Ast, scope: Scope): Item {
   }
   const names: { name: string; type: number }[] = [];
   jsonColumns(a, list(body, 'columns'), scope, values, names);
+  for (const value of values) a.use(value, 'predicate');
   const columns = names.map(({ name, type }) => ({ name, value: combine(values, type) }));
   const alias = aliasOf(a, body);
   return item(alias?.name ?? 'json_table', rename(columns, alias?.columns ?? []));
@@ -245,13 +249,16 @@ function jsonColumns(
   values: Value[],
   names: { name: string; type: number }[],
 ): void {
+  const nested: Ast[] = [];
   for (const node of nodes) {
     const column = bodyOf(node);
     a.step(column);
     for (const field of ['pathspec', 'on_empty', 'on_error']) jsonValues(a, column[field], scope, values);
-    if (text(column, 'coltype') === 'JTC_NESTED') jsonColumns(a, list(column, 'columns'), scope, values, names);
+    if (text(column, 'coltype') === 'JTC_NESTED') nested.push(column);
     else names.push({ name: text(column, 'name'), type: resolveOptionalType(a, column) });
   }
+  // Nested columns come after those of their level.
+  for (const column of nested) jsonColumns(a, list(column, 'columns'), scope, values, names);
 }
 
 /** Every expression inside parts of JSON_TABLE that are not expressions themselves. */

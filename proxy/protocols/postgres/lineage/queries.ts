@@ -76,14 +76,24 @@ export function targetList(a: Analysis, nodes: readonly Ast[], scope: Scope): re
     const expressionNode = child(target, 'val');
     const starred = expressionNode === undefined ? undefined : starTargets(a, expressionNode, scope);
     if (starred !== undefined) {
+      for (const { value } of starred) computed(a, value);
       outputs.push(...starred);
       continue;
     }
     const value = expression(a, expressionNode, scope);
+    computed(a, value);
     const name = text(target, 'name') || outputName(expressionNode ?? emptyAst, a.subqueryNames);
     outputs.push({ name, value });
   }
   return outputs;
+}
+
+/**
+ * What is computed from a column tells about it even where nobody reads the result: by an error, or by the rows
+ * that a set-returning function makes.
+ */
+function computed(a: Analysis, value: Value): void {
+  if (!value.bare) a.use(value, 'derived');
 }
 
 /** `ORDER BY` and `GROUP BY` may name an output column, or give its number. */
@@ -194,7 +204,9 @@ function values(a: Analysis, body: Ast, lists: readonly Ast[], scope: Scope): re
     a.step(bodyOf(node));
     return (itemsOf(node) ?? []).flatMap((each) => {
       const starred = starTargets(a, each, scope);
-      return starred === undefined ? [expression(a, each, scope)] : starred.map((field) => field.value);
+      const cells = starred?.map((field) => field.value) ?? [expression(a, each, scope)];
+      for (const cell of cells) computed(a, cell);
+      return cells;
     });
   });
   const [first] = rows;
