@@ -5,16 +5,6 @@ import { compileCopyMask, compileRowMask } from './mask.ts';
 import type { Portal } from './names.ts';
 import { cutRefusal, type Run } from './run.ts';
 
-/** Where a part of a row is in its chunk. */
-interface Part {
-  readonly from: number;
-  readonly to: number;
-  /** The part begins the row. */
-  readonly first: boolean;
-  /** The part ends the row. */
-  readonly last: boolean;
-}
-
 /**
  * The rows and COPY data of results on their way to the client: counted against the bound of the decision,
  * masked in batches, recorded as the client sees them.
@@ -23,40 +13,55 @@ export class ResultRows {
   /** Part of a row went to the client, and the rest has not arrived. */
   midMessage = false;
   readonly #talk: Conversation;
-  /** Masked rows or COPY data, back to back, that one mask call will cover. */
+  /** Rows or COPY data of one run, back to back, that are dealt with together. */
   #batch: { readonly run: Run; readonly chunk: Buffer; readonly from: number; to: number } | undefined;
 
   constructor(conversation: Conversation) {
     this.#talk = conversation;
   }
 
-  /** A part of a row that is not masked. A row that began goes on to its end, whatever happens. */
-  pass(run: Run, chunk: Buffer, { from, to, first, last }: Part): void {
+  /**
+   * A part of a row that is not masked: `chunk[from..to)`, the `first` or the `last` or one between. A row that began
+   * goes on to its end, whatever happens.
+   */
+  pass(run: Run, chunk: Buffer, from: number, to: number, first: boolean, last: boolean): void {
     if (first) this.midMessage = this.#isChecked(run) && this.#goesOn(run) && this.#count(run);
     if (!this.midMessage) return;
     this.midMessage = !last;
+    this.#collect(run, chunk, from, to);
+  }
+
+  /** A whole row to be masked, with those that follow it in the chunk. */
+  mask(run: Run, chunk: Buffer, from: number, to: number): void {
+    if (this.#goesOn(run) && this.#count(run)) this.#collect(run, chunk, from, to);
+  }
+
+  /** Sends the rows collected so far, masked where they must be. */
+  flush(): void {
+    const batch = this.#batch;
+    if (batch === undefined) return;
+    this.#batch = undefined;
+    const { run, chunk, from, to } = batch;
+    if (run.masked) {
+      this.#sendMasked(run, chunk, from, to);
+      return;
+    }
     run.bytes += to - from;
     this.#record(run, chunk, from, to);
     this.#talk.toClient.range(chunk, from, to);
   }
 
-  /** A whole row to be masked, with those that follow it in the chunk. */
-  mask(run: Run, chunk: Buffer, from: number, to: number): void {
-    if (!this.#goesOn(run) || !this.#count(run)) return;
-    if (this.#batch?.chunk === chunk && this.#batch.to === from) {
-      this.#batch.to = to;
+  #collect(run: Run, chunk: Buffer, from: number, to: number): void {
+    const batch = this.#batch;
+    if (batch !== undefined && batch.to === from && batch.chunk === chunk && batch.run === run) {
+      batch.to = to;
       return;
     }
     this.flush();
     this.#batch = { run, chunk, from, to };
   }
 
-  /** Masks the rows collected so far and sends them. */
-  flush(): void {
-    const batch = this.#batch;
-    if (batch === undefined) return;
-    this.#batch = undefined;
-    const { run, chunk, from, to } = batch;
+  #sendMasked(run: Run, chunk: Buffer, from: number, to: number): void {
     if (run.rowMask === undefined && run.copyMask === undefined && !this.#fromDescription(run)) return;
     const masked = (run.copyMask ?? run.rowMask)?.apply(chunk, from, to);
     if (masked === undefined || 'fault' in masked) {

@@ -48,7 +48,7 @@ export class ServerMessages implements MessageSink {
   onPassthrough(type: number, chunk: Buffer, from: number, to: number, first: boolean, last: boolean): void {
     const run = this.#talk.running;
     if (run === undefined) this.#talk.desynchronised(type);
-    else this.#rows.pass(run, chunk, { from, to, first, last });
+    else this.#rows.pass(run, chunk, from, to, first, last);
   }
 
   onMessage(type: number, body: Buffer, chunk: Buffer, from: number, to: number): boolean {
