@@ -2,7 +2,7 @@
  * INSERT, UPDATE, DELETE and MERGE: what they store where, what they test, what they return.
  */
 import type { Analysis } from './analysis.ts';
-import { type Ast, bodyOf, child, emptyAst, kindOf, list, text } from './ast.ts';
+import { type Ast, bodyOf, child, emptyAst, flag, kindOf, list, text } from './ast.ts';
 import { joinCondition, whereCondition } from './conditions.ts';
 import { expression, fieldsOf } from './expressions.ts';
 import { aliasOf, fromClause, relationItem } from './from.ts';
@@ -221,8 +221,26 @@ function merge(
   const both = { ...scope, items: [...sourceItems, target] };
   const condition = child(body, 'joinCondition');
   if (condition !== undefined) joinCondition(a, condition, both);
-  for (const node of list(body, 'mergeWhenClauses')) mergeAction(a, bodyOf(node), both, relation);
+  for (const node of list(body, 'mergeWhenClauses')) {
+    const visible = whenVisible(bodyOf(node));
+    const items = visible === 'both' ? both.items : visible === 'source' ? sourceItems : [target];
+    mergeAction(a, bodyOf(node), { ...scope, items }, relation);
+  }
   return returning(a, body, both, both.items, target);
+}
+
+/** Which side a WHEN clause can see. Before PostgreSQL 17 there is only `matched`. */
+function whenVisible(body: Ast): 'both' | 'source' | 'target' {
+  switch (text(body, 'matchKind')) {
+    case 'MERGE_WHEN_NOT_MATCHED_BY_SOURCE':
+      return 'target';
+    case 'MERGE_WHEN_NOT_MATCHED_BY_TARGET':
+      return 'source';
+    case '':
+      return flag(body, 'matched') ? 'both' : 'source';
+    default:
+      return 'both';
+  }
 }
 
 function mergeAction(a: Analysis, body: Ast, scope: Scope, relation: Relation | undefined): void {

@@ -84,13 +84,19 @@ export function apart(values: readonly Value[], type: Oid = 0): Value {
   };
 }
 
-/** One of several values, row by row: set operations, VALUES, merged join columns. Unchanged if each is. */
+/**
+ * One of several values, row by row: set operations, VALUES, merged join columns. Unchanged if each is and none may
+ * be converted to the type of another: that can round, cut off or fail, and so tell more than equality does.
+ */
 export function either(values: readonly Value[]): Value {
   const columns = unionColumns(values);
-  const type = values.find((value) => value.type !== 0 && value.type !== unknownType)?.type ?? 0;
+  // Literals without a type become text.
+  const untyped = values.every((value) => value.type === unknownType) ? textType : 0;
+  const type = values.find((value) => value.type !== 0 && value.type !== unknownType)?.type ?? untyped;
+  const kept = values.every((value) => value.type === unknownType || (value.type !== 0 && alike(value.type, type)));
   return {
     columns,
-    bare: columns.size > 0 && values.every((value) => value.bare || value.columns.size === 0),
+    bare: kept && columns.size > 0 && values.every((value) => value.bare || value.columns.size === 0),
     unknown: values.some((value) => value.unknown),
     type: values.every((value) => value.type === type || value.type === unknownType) ? type : 0,
     row: undefined,
@@ -98,6 +104,14 @@ export function either(values: readonly Value[]): Value {
     constant: values.every((value) => value.constant),
   };
 }
+
+/** The same type, or text and varchar, which have the same values. */
+function alike(one: Oid, other: Oid): boolean {
+  return one === other || (stringTypes.has(one) && stringTypes.has(other));
+}
+
+const textType: Oid = 25;
+const stringTypes: ReadonlySet<Oid> = new Set([textType, 1043]);
 
 /** The type of a literal before anything says otherwise. */
 const unknownType: Oid = 705;
