@@ -49,6 +49,8 @@ export class Analysis {
   readonly seen = new Set<Ast>();
   /** Output names of scalar subqueries, which name the column they make. */
   readonly subqueryNames = new Map<Ast, string>();
+  /** Columns that stand for the name of one setting wherever they are read. */
+  readonly settingNamed = new Map<Ast, string>();
   /** `undefined` until there is an UPDATE or DELETE; then whether every one of them has a WHERE that restricts. */
   everyWriteRestricted: boolean | undefined;
   changesCatalog = false;

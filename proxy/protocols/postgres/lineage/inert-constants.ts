@@ -41,12 +41,19 @@ function node(name: string, value: unknown, inert: boolean, found: Set<number>):
     visit(value, inert, found);
     return;
   }
+  if (name === 'SelectStmt' && readsSettings(value)) return;
   const fields = valueFieldsOf(name, value);
   if (fields.size === 0) {
     visit(value, false, found);
     return;
   }
   for (const [field, child] of Object.entries(value)) visit(child, fields.has(field), found);
+}
+
+/** In a query over pg_settings a compared constant may be the name of the setting that is changed (`settings.ts`). */
+function readsSettings(select: object): boolean {
+  const from: unknown = 'fromClause' in select ? select.fromClause : undefined;
+  return Array.isArray(from) && from.some((item: unknown) => Object(item).RangeVar?.relname === 'pg_settings');
 }
 
 function valueFieldsOf(name: string, value: object): ReadonlySet<string> {

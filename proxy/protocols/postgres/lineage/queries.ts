@@ -12,6 +12,7 @@ import { fromClause } from './from.ts';
 import { modification } from './modify.ts';
 import { outputName } from './names.ts';
 import { findColumn, nest, type Scope } from './scope.ts';
+import { noteSettingNames } from './settings.ts';
 import { either, type Field, type Value } from './value.ts';
 import { withClause } from './with.ts';
 
@@ -54,6 +55,7 @@ function simpleSelect(a: Analysis, body: Ast, scope: Scope): readonly Field[] {
     a.step(window);
     defineWindow(scope, text(window, 'name'), windowUses(a, { ...window, name: '' }, scope));
   }
+  noteSettingNames(a, body);
   const outputs = targetList(a, list(body, 'targetList'), scope);
   const where = child(body, 'whereClause');
   if (where !== undefined) whereCondition(a, where, scope);

@@ -2,7 +2,7 @@
  * Run-time settings that change what the rest of a session's statements mean, however they are changed.
  */
 import type { Analysis } from './analysis.ts';
-import { type Ast, bodyOf, child, constantText, kindOf } from './ast.ts';
+import { type Ast, bodyOf, child, constantText, emptyAst, kindOf, list, strings, text } from './ast.ts';
 import type { Call } from './functions.ts';
 
 /** Settings under which names resolve, or text is read, differently from what is assumed here. */
@@ -36,13 +36,53 @@ export function changesMeaning(name: string, value: string | undefined): boolean
 /** `set_config(name, value, local)` is SET in the shape of a function. */
 export function noteSetting(a: Analysis, call: Call, args: readonly Ast[]): void {
   if (!call.candidates.some((each) => each.schema === 'pg_catalog' && each.name === 'set_config')) return;
-  const name = literalText(args[0]);
+  const name = literalText(args[0]) ?? a.settingNamed.get(bodyOf(args[0] ?? emptyAst));
   const value = literalText(args[1]);
   if (name === undefined) a.incomplete.add('setting_unknown');
   else if (changesMeaning(name, value ?? 'unknown')) {
     a.incomplete.add('setting_changes_meaning');
     a.changesCatalog = true;
   }
+}
+
+/**
+ * `SELECT set_config(name, …) FROM pg_settings WHERE name = 'constant'`: how pg_dump changes a setting that not every
+ * server has. The column is that constant wherever the call runs. No other shape is followed.
+ */
+export function noteSettingNames(a: Analysis, select: Ast): void {
+  const [from, ...others] = list(select, 'fromClause');
+  if (from === undefined || others.length > 0 || !isPgSettings(a, from)) return;
+  const name = comparedName(child(select, 'whereClause'));
+  if (name === undefined) return;
+  for (const target of list(select, 'targetList')) {
+    const call = child(bodyOf(target), 'val');
+    const [argument] = call !== undefined && kindOf(call) === 'FuncCall' ? list(bodyOf(call), 'args') : [];
+    if (argument !== undefined && isNameColumn(argument)) a.settingNamed.set(bodyOf(argument), name);
+  }
+}
+
+function isPgSettings(a: Analysis, node: Ast): boolean {
+  const body = bodyOf(node);
+  if (kindOf(node) !== 'RangeVar' || text(body, 'relname') !== 'pg_settings' || child(body, 'alias') !== undefined)
+    return false;
+  const schema = text(body, 'schemaname') || a.around.path[0];
+  return schema === 'pg_catalog';
+}
+
+/** The constant of `name = 'constant'`. */
+function comparedName(node: Ast | undefined): string | undefined {
+  if (node === undefined || kindOf(node) !== 'A_Expr') return undefined;
+  const body = bodyOf(node);
+  const operator = strings(list(body, 'name'));
+  if (text(body, 'kind') !== 'AEXPR_OP' || operator?.length !== 1 || operator[0] !== '=') return undefined;
+  const [left, right] = [child(body, 'lexpr'), child(body, 'rexpr')];
+  return left !== undefined && isNameColumn(left) ? literalText(right) : undefined;
+}
+
+function isNameColumn(node: Ast): boolean {
+  if (kindOf(node) !== 'ColumnRef') return false;
+  const fields = strings(list(bodyOf(node), 'fields'));
+  return fields?.length === 1 && fields[0] === 'name';
 }
 
 function literalText(node: Ast | undefined): string | undefined {
