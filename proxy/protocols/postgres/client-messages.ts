@@ -254,7 +254,7 @@ export class ClientMessages implements MessageSink {
       permit,
       result ?? { statement: emptyStatement, columns: undefined },
       portal.prepared.text,
-      portal.rows,
+      portal,
     );
     this.#describeBefore(parsed.portal, portal, permit);
     this.#forward(permit, message);

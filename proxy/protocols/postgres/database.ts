@@ -117,8 +117,12 @@ export class Database {
     if (output === undefined) return 'The upstream answered with rows where none were judged.';
     if (output.length !== fields.length) return 'The upstream answered with another number of columns than was judged.';
     for (const [index, field] of fields.entries()) {
-      const column = this.#classifier.columnByOid(field.tableOid, field.attributeNumber);
       const judged = output[index];
+      // Column 0 of a relation is its whole row, labelled columns and all.
+      if (field.tableOid !== 0 && field.attributeNumber === 0 && judged?.exact === true) {
+        return 'The upstream answered with a whole row where a column was judged.';
+      }
+      const column = this.#classifier.columnByOid(field.tableOid, field.attributeNumber);
       if (column === undefined || judged === undefined || !this.isSensitive(column)) continue;
       if (!judged.unknown && ![...judged.from, ...judged.through].some((known) => sameColumn(known, column))) {
         return 'The upstream answered with a labelled column that was not judged.';

@@ -10,8 +10,8 @@ export class Run {
   readonly result: ResultPlan;
   /** The query string, kept only where the statement defines a name. */
   readonly text: Uint8Array | undefined;
-  /** Rows that earlier executions of the same portal sent already. */
-  readonly #rowsBefore: number;
+  /** The portal that is executed: its rows are those of earlier executions, pipelined ones included. */
+  readonly #portal: { readonly rows: number } | undefined;
   rows = 0;
   maskedCells = 0;
   bytes = 0;
@@ -29,11 +29,16 @@ export class Run {
   /** Set when the gateway ends this run early: what the client is told. */
   cut: Refusal | undefined;
 
-  constructor(permit: Permit<OperationPlan>, result: ResultPlan, text: Uint8Array | undefined, rowsBefore = 0) {
+  constructor(
+    permit: Permit<OperationPlan>,
+    result: ResultPlan,
+    text: Uint8Array | undefined,
+    portal?: { readonly rows: number },
+  ) {
     this.permit = permit;
     this.result = result;
     this.text = text;
-    this.#rowsBefore = rowsBefore;
+    this.#portal = portal;
   }
 
   get plan(): OperationPlan {
@@ -47,7 +52,7 @@ export class Run {
 
   /** How many more rows may go to the client. */
   get rowsLeft(): number {
-    return this.plan.maxRows - this.#rowsBefore - this.rows;
+    return this.plan.maxRows - (this.#portal?.rows ?? 0) - this.rows;
   }
 }
 

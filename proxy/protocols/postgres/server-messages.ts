@@ -3,7 +3,7 @@ import { backend, backendTypes, type ErrorFields, type FieldDescription, type Me
 import type { Conversation } from './conversation.ts';
 import type { Expected } from './expected.ts';
 import { scrubError } from './mask.ts';
-import type { Portal, PreparedStatement } from './names.ts';
+import type { PreparedStatement } from './names.ts';
 import { isDenial, refusalFields } from './refuse.ts';
 import { ResultRows } from './result-rows.ts';
 import { outcomeOf, type Run } from './run.ts';
@@ -103,7 +103,9 @@ export class ServerMessages implements MessageSink {
       case backendTypes.portalSuspended:
         if (head?.kind !== 'execute') return talk.desynchronised(type);
         talk.expected.shift();
-        this.#finished(head.run, head.portal, { status: 'ok', code: 'suspended' });
+        head.portal.rows += head.run.rows;
+        if (this.#wasCut(head.run)) return this.#cutShort(head.run);
+        this.#finished(head.run, { status: 'ok', code: 'suspended' });
         return true;
       case backendTypes.copyInResponse:
         talk.awaitingCopy = false;
@@ -177,9 +179,10 @@ export class ServerMessages implements MessageSink {
       head.runs.some(({ result }, at) => at > head.at && result.statement.control.type === 'copy_in');
     if (head?.kind === 'execute') {
       talk.expected.shift();
+      head.portal.rows += head.run.rows;
       if (this.#wasCut(head.run)) return this.#cutShort(head.run);
       settle(talk, head.run);
-      this.#finished(head.run, head.portal, { status: 'ok', code: tag });
+      this.#finished(head.run, { status: 'ok', code: tag });
       return true;
     }
     if (head?.kind !== 'query') return talk.desynchronised(type);
@@ -207,9 +210,8 @@ export class ServerMessages implements MessageSink {
     return run.cut !== undefined;
   }
 
-  #finished(run: Run, portal: Portal, outcome: Outcome): void {
+  #finished(run: Run, outcome: Outcome): void {
     unannounce(run);
-    portal.rows += run.rows;
     run.permit.complete(outcomeOf([run], outcome.status, outcome.code));
     this.#recordComplete(run, outcome.code ?? '');
   }
