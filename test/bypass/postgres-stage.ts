@@ -25,8 +25,8 @@ export interface Stage {
   readonly canaries: readonly string[];
   /** True when the gateway sent this text to the upstream, on any connection. */
   carried(text: string | Uint8Array): boolean;
-  /** Logs in as an agent and keeps everything it receives. */
-  agent(options?: Readonly<Record<string, string>>): Promise<Agent>;
+  /** Logs in as an agent and keeps everything it receives. The token is that of `test-agent` unless another is given. */
+  agent(options?: { readonly startup?: Readonly<Record<string, string>>; readonly token?: string }): Promise<Agent>;
   /** A digest of everything in the database, and of what is outside of it and could be hit. */
   state(): Promise<string>;
   /**
@@ -37,10 +37,26 @@ export interface Stage {
   close(): Promise<void>;
 }
 
+/** The policy that says what the token's claims say, with nothing but labels in its data. */
+export const spoken = {
+  bundle: join(import.meta.dirname, 'bundle/spoken.tar.gz'),
+  data: { modes: null, masks: null, sql: null, limits: null },
+} satisfies TestGatewayOptions;
+
 /** Starts one. */
 export async function openStage(options: TestGatewayOptions = {}): Promise<Stage> {
   const postgres = await startPostgres();
   const tap = await openTap(postgres);
+  try {
+    return await openBehind(tap, postgres, options);
+  } catch (error) {
+    await tap.close();
+    await postgres.stop();
+    throw error;
+  }
+}
+
+async function openBehind(tap: Tap, postgres: PostgresServer, options: TestGatewayOptions): Promise<Stage> {
   const victim = await postgres.createDatabase();
   const gateway = await startTestGateway({
     postgres,
@@ -67,10 +83,14 @@ export async function openStage(options: TestGatewayOptions = {}): Promise<Stage
     victim,
     canaries,
     carried: (text) => tap.carried(Buffer.from(text)),
-    async agent(startup = {}) {
+    async agent(given = {}) {
       const { host, port, ca, database } = gateway;
-      const client = await connectWire({ host, port, ca, user: 'agent', database, password: token, options: startup });
-      const agent = new Agent(client, canaries);
+      const password = given.token ?? token;
+      const options = given.startup ?? {};
+      const agent = new Agent(
+        await connectWire({ host, port, ca, user: 'agent', database, password, options }),
+        canaries,
+      );
       agents.push(agent);
       return agent;
     },

@@ -6,7 +6,7 @@ says := input.subject.properties.claims.says
 
 allow if input.subject.type == "gateway"
 
-allow if says.allow
+allow := says.allow if input.subject.type == "agent"
 
 masks := says.masks
 
