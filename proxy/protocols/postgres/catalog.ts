@@ -8,7 +8,7 @@
 import { createHash } from 'node:crypto';
 import { limits } from '../../core/limits.ts';
 import type { CatalogQuery } from './classification.ts';
-import { buildSnapshot, type Rows } from './lineage/build-snapshot.ts';
+import { buildSnapshot, type CatalogRows, type Rows } from './lineage/build-snapshot.ts';
 import * as queries from './lineage/catalog-queries.ts';
 import type { Snapshot } from './lineage/snapshot.ts';
 
@@ -41,7 +41,7 @@ export interface Catalog {
 }
 
 type Half = { readonly [Name in 'relations' | 'columns' | 'functions' | 'types' | 'operators']: Rows };
-type Rest = { readonly [Name in 'inheritance' | 'casts' | 'typeFunctions' | 'hiddenFunctions' | 'namespaces']: Rows };
+type Rest = { readonly [Name in Exclude<keyof CatalogRows, keyof Half>]: Rows };
 
 /**
  * Reads the catalog once, then keeps it fresh.
@@ -163,6 +163,8 @@ class LiveCatalog implements Catalog {
     const user = await this.#readHalf('user', budget);
     const rest: Rest = {
       inheritance: await this.#ask(queries.inheritance, budget),
+      generated: await this.#ask(queries.generated, budget),
+      cascades: await this.#ask(queries.cascades, budget),
       casts: await this.#ask(queries.casts, budget),
       typeFunctions: await this.#ask(queries.typeFunctions, budget),
       hiddenFunctions: await this.#ask(queries.hiddenFunctions, budget),

@@ -22,6 +22,8 @@ export interface CatalogRows {
   readonly relations: Rows;
   readonly columns: Rows;
   readonly inheritance: Rows;
+  readonly generated: Rows;
+  readonly cascades: Rows;
   readonly functions: Rows;
   readonly types: Rows;
   readonly operators: Rows;
@@ -88,11 +90,16 @@ const relationKinds: Record<string, Relation['kind']> = {
 };
 
 interface Draft extends Relation {
-  readonly columns: ColumnFact[];
+  readonly columns: DraftColumn[];
   readonly byName: Map<string, ColumnFact>;
   readonly parents: Relation[];
   readonly children: Relation[];
+  readonly cascades: Relation[];
   readonly hidden: HiddenFunction[];
+}
+
+interface DraftColumn extends ColumnFact {
+  readonly sources: ColumnFact[];
 }
 
 function readRelations(rows: CatalogRows): Map<number, Draft> {
@@ -110,21 +117,32 @@ function readRelations(rows: CatalogRows): Map<number, Draft> {
       byName: new Map(),
       parents: [],
       children: [],
+      cascades: [],
       hidden: [],
     });
   }
   for (const row of rows.columns) {
     const relation = byOid.get(oid(row, 0));
     if (relation === undefined) continue;
-    const column: ColumnFact = {
+    const column: DraftColumn = {
       relation,
       attnum: oid(row, 1),
       name: cell(row, 2),
       type: oid(row, 3),
       generated: cell(row, 4) !== '',
+      sources: [],
     };
     relation.columns.push(column);
     relation.byName.set(column.name, column);
+  }
+  for (const row of rows.generated) {
+    const columns = byOid.get(oid(row, 0))?.columns ?? [];
+    const source = columns.find((each) => each.attnum === oid(row, 2));
+    if (source !== undefined) columns.find((each) => each.attnum === oid(row, 1))?.sources.push(source);
+  }
+  for (const row of rows.cascades) {
+    const referencing = byOid.get(oid(row, 1));
+    if (referencing !== undefined) byOid.get(oid(row, 0))?.cascades.push(referencing);
   }
   for (const row of rows.inheritance) {
     const inheritor = byOid.get(oid(row, 0));

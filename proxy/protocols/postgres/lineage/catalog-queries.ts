@@ -41,6 +41,24 @@ WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ${relationKinds} AND 
 ORDER BY a.attrelid, a.attnum`;
 }
 
+const dependencies = `pg_catalog.pg_depend d`;
+const classOf = (catalog: string) => `'pg_catalog.${catalog}'::pg_catalog.regclass`;
+
+/**
+ * relation, attnum, attnum of a column it is computed from. The server keeps a dependency for each: of the expression
+ * since PostgreSQL 15, of the column before.
+ */
+export const generated = `SELECT a.adrelid, a.adnum, d.refobjsubid
+FROM pg_catalog.pg_attrdef a JOIN pg_catalog.pg_attribute g ON g.attrelid = a.adrelid AND g.attnum = a.adnum
+JOIN ${dependencies} ON d.refclassid = ${classOf('pg_class')} AND d.refobjid = a.adrelid AND d.refobjsubid > 0
+  AND d.refobjsubid <> a.adnum AND (d.classid = ${classOf('pg_attrdef')} AND d.objid = a.oid
+    OR d.classid = ${classOf('pg_class')} AND d.objid = a.adrelid AND d.objsubid = a.adnum)
+WHERE g.attgenerated <> ''`;
+
+/** Referenced relation, referencing one whose rows change with it: foreign keys with CASCADE or SET. */
+export const cascades = `SELECT DISTINCT confrelid, conrelid FROM pg_catalog.pg_constraint
+WHERE contype = 'f' AND (confdeltype IN ('c', 'n', 'd') OR confupdtype IN ('c', 'n', 'd'))`;
+
 /** child, parent. */
 export const inheritance = `SELECT inhrelid, inhparent FROM pg_catalog.pg_inherits ORDER BY inhrelid, inhseqno`;
 
@@ -71,37 +89,41 @@ export const casts = `SELECT c.castsource, c.casttarget, c.castcontext, coalesce
 FROM pg_catalog.pg_cast c LEFT JOIN pg_catalog.pg_proc p ON p.oid = c.castfunc
 LEFT JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace`;
 
+/** What an object of a catalog depends on: a function, or the one behind an operator. */
+function runsBy(catalog: string, object: string, filter = 'true'): string {
+  return `JOIN ${dependencies} ON d.classid = ${classOf(catalog)} AND d.objid = ${object}
+    AND d.refclassid IN (${classOf('pg_proc')}, ${classOf('pg_operator')}) AND ${filter}
+  LEFT JOIN pg_catalog.pg_operator o ON d.refclassid = ${classOf('pg_operator')} AND o.oid = d.refobjid`;
+}
+
+const run = 'coalesce(o.oprcode::pg_catalog.oid, d.refobjid)';
+
+/**
+ * relation, `r` or `w`, function schema, name, volatility: what runs unnamed when rows are read (policies) or
+ * written (triggers, policies, defaults, generated columns, checks, index expressions). The server records a
+ * dependency on every function and operator it did not itself come with; triggers are listed whatever their function.
+ */
+export const hiddenFunctions = `SELECT x.relation, x.side, n.nspname, p.proname, p.provolatile FROM (
+  SELECT t.tgrelid AS relation, 'w' AS side, t.tgfoid AS function
+  FROM pg_catalog.pg_trigger t WHERE NOT t.tgisinternal AND t.tgenabled <> 'D'
+  UNION SELECT k.conrelid, 'w', ${run} FROM pg_catalog.pg_constraint k
+    ${runsBy('pg_constraint', 'k.oid')} WHERE k.conrelid <> 0
+  UNION SELECT a.adrelid, 'w', ${run} FROM pg_catalog.pg_attrdef a ${runsBy('pg_attrdef', 'a.oid')}
+  UNION SELECT g.attrelid, 'w', ${run} FROM pg_catalog.pg_attribute g
+    ${runsBy('pg_class', 'g.attrelid', 'd.objsubid = g.attnum')} WHERE g.attgenerated <> ''
+  UNION SELECT i.indrelid, 'w', ${run} FROM pg_catalog.pg_index i ${runsBy('pg_class', 'i.indexrelid')}
+  UNION SELECT l.polrelid, s.side, ${run} FROM pg_catalog.pg_policy l
+    ${runsBy('pg_policy', 'l.oid')} CROSS JOIN (VALUES ('r'), ('w')) AS s (side)
+) AS x JOIN pg_catalog.pg_proc p ON p.oid = x.function JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace`;
+
 /** type, function schema, name, volatility: what runs when a value of a type is read from text or checked. */
 export const typeFunctions = `SELECT t.oid, n.nspname, p.proname, p.provolatile
 FROM pg_catalog.pg_type t JOIN pg_catalog.pg_proc p ON p.oid = t.typinput
 JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname NOT IN ${systemSchemas}
 UNION SELECT k.contypid, n.nspname, p.proname, p.provolatile
-FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass
-  AND d.objid = k.oid AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
-JOIN pg_catalog.pg_proc p ON p.oid = d.refobjid JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+FROM pg_catalog.pg_constraint k ${runsBy('pg_constraint', 'k.oid')}
+JOIN pg_catalog.pg_proc p ON p.oid = ${run} JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
 WHERE k.contypid <> 0 AND n.nspname NOT IN ${systemSchemas}`;
-
-/**
- * relation, `r` or `w`, function schema, name, volatility: what runs unnamed when rows are read (policies) or
- * written (triggers, policies, defaults, generated columns, checks, index expressions). The server records a
- * dependency on every function it did not itself come with; triggers are listed whatever their function.
- */
-export const hiddenFunctions = `SELECT x.relation, x.side, n.nspname, p.proname, p.provolatile FROM (
-  SELECT t.tgrelid AS relation, 'w' AS side, t.tgfoid AS function
-  FROM pg_catalog.pg_trigger t WHERE NOT t.tgisinternal AND t.tgenabled <> 'D'
-  UNION SELECT k.conrelid, 'w', d.refobjid FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_depend d
-    ON d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND d.objid = k.oid
-    AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass WHERE k.conrelid <> 0
-  UNION SELECT a.adrelid, 'w', d.refobjid FROM pg_catalog.pg_attrdef a JOIN pg_catalog.pg_depend d
-    ON d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND d.objid = a.oid
-    AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
-  UNION SELECT i.indrelid, 'w', d.refobjid FROM pg_catalog.pg_index i JOIN pg_catalog.pg_depend d
-    ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = i.indexrelid
-    AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
-  UNION SELECT l.polrelid, s.side, d.refobjid FROM pg_catalog.pg_policy l JOIN pg_catalog.pg_depend d
-    ON d.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass AND d.objid = l.oid
-    AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass CROSS JOIN (VALUES ('r'), ('w')) AS s (side)
-) AS x JOIN pg_catalog.pg_proc p ON p.oid = x.function JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace`;
 
 /** schema. */
 export const namespaces = `SELECT nspname FROM pg_catalog.pg_namespace`;

@@ -46,6 +46,7 @@ function newRelation(a: Analysis, schema: string, name: string, kind: Relation['
     viewText: undefined,
     parents: [],
     children: [],
+    cascades: [],
     hasRules: false,
     hidden: [],
   };

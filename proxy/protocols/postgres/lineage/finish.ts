@@ -121,6 +121,7 @@ export function relationUses(a: Analysis): RelationUse[] {
     copyAccess(facts.entry(relation, ''), record);
     for (const column of record.named) facts.add(column, '', []);
     for (const [column, uses] of record.uses) facts.add(column, '', uses);
+    for (const [column, uses] of ofSources(record)) facts.add(column, '', uses);
     const via = `${relation.schema}.${relation.name}`;
     if (relation.viewText === undefined) relatives(facts, relation, record, via);
     else underView(a, facts, relation, record, via);
@@ -149,7 +150,19 @@ function relatives(facts: RelationFacts, relation: Relation, record: RelationRec
     };
     for (const column of record.named) share(column, []);
     for (const [column, uses] of record.uses) share(column, uses);
+    for (const [column, uses] of ofSources(record)) share(column, uses);
   }
+}
+
+/**
+ * What the uses of generated columns are for the columns that those are computed from. To hand one out is to hand out
+ * these: whatever masks them hides it whole.
+ */
+function ofSources(record: RelationRecord): [ColumnFact, ColumnUse[]][] {
+  const mapped = (use: ColumnUse) => (use === 'output' ? use : throughView(use, false));
+  return [...record.uses].flatMap(([column, uses]) =>
+    column.sources.map((source): [ColumnFact, ColumnUse[]] => [source, [...uses].map(mapped)]),
+  );
 }
 
 function underView(a: Analysis, facts: RelationFacts, view: Relation, record: RelationRecord, via: string): void {

@@ -3,7 +3,8 @@
  */
 import type { Analysis } from './analysis.ts';
 import { type Ast, text } from './ast.ts';
-import type { Relation } from './snapshot.ts';
+import { descendants, type Oid, type Relation } from './snapshot.ts';
+import { noteType } from './types.ts';
 
 /** Looks a `RangeVar` up under the search path, without recording anything. */
 export function lookUpRelation(a: Analysis, body: Ast): Relation | undefined {
@@ -47,16 +48,21 @@ export function writeRelation(a: Analysis, body: Ast): Relation | undefined {
   return relation;
 }
 
-/** Records a write, and what it sets off. */
+/** Records a write, and what it sets off: in its partitions, and wherever a foreign key takes it. */
 export function noteWritten(a: Analysis, relation: Relation): void {
   const record = a.record(relation);
   if (record.write) return;
   record.write = true;
-  if (relation.hasRules) a.incomplete.add('rule_on_relation');
-  for (const hidden of relation.hidden) a.call(hidden.name);
-  // A partitioned table hands its rows on: what its partitions set off counts, too.
-  for (const child of relation.children) {
-    if (child.hasRules) a.incomplete.add('rule_on_relation');
-    for (const hidden of child.hidden) a.call(hidden.name);
+  for (const each of [relation, ...descendants(relation)]) {
+    if (each.hasRules) a.incomplete.add('rule_on_relation');
+    for (const hidden of each.hidden) a.call(hidden.name);
+    for (const { type } of each.columns) noteColumnType(a, type);
+    for (const referencing of each.cascades) noteWritten(a, referencing);
   }
+}
+
+/** A domain checks, and a type of someone else's reads, every value that is stored. */
+function noteColumnType(a: Analysis, type: Oid): void {
+  const fact = a.snapshot.types.get(type);
+  if (fact !== undefined) noteType(a, fact);
 }

@@ -16,6 +16,8 @@ export interface ColumnFact {
   readonly type: Oid;
   /** Computed from other columns: COPY leaves it out. */
   readonly generated: boolean;
+  /** The columns it is computed from: it says what they say. */
+  readonly sources: readonly ColumnFact[];
 }
 
 /** A table, view, sequence, … or the row of a composite type. */
@@ -32,6 +34,8 @@ export interface Relation {
   readonly viewText: string | undefined;
   readonly parents: readonly Relation[];
   readonly children: readonly Relation[];
+  /** Relations whose rows are deleted or changed with rows of this one. */
+  readonly cascades: readonly Relation[];
   /** It has rules other than a view's own: what a write does is written elsewhere. */
   readonly hasRules: boolean;
   /** Functions that run when rows are read (row security) or written (triggers, defaults, checks, generated columns). */
@@ -145,7 +149,7 @@ export function systemColumn(relation: Relation, name: string): ColumnFact | und
   }
   let column = known.get(name);
   if (column === undefined) {
-    column = { relation, name, attnum: attribute[0], type: attribute[1], generated: false };
+    column = { relation, name, attnum: attribute[0], type: attribute[1], generated: false, sources: [] };
     known.set(name, column);
   }
   return column;

@@ -74,10 +74,7 @@ export class Views {
   bottom(column: ColumnFact): Bottom {
     let known = this.#bottoms.get(column);
     if (known === undefined) {
-      known =
-        column.relation.viewText === undefined
-          ? { base: new Set([column]), through: family(column), bare: true, unknown: false }
-          : this.#underView(column);
+      known = column.relation.viewText === undefined ? ofTable(column) : this.#underView(column);
       this.#bottoms.set(column, known);
     }
     return known;
@@ -178,6 +175,16 @@ function treeOf(parsed: Parsed): Ast | undefined {
   return statements.length === 1 && statement !== undefined && kindOf(statement) === 'SelectStmt'
     ? statement
     : undefined;
+}
+
+/** A generated column is one of its own, and says what those say that it is computed from. */
+function ofTable(column: ColumnFact): Bottom {
+  return {
+    base: new Set([column, ...column.sources]),
+    through: new Set([column, ...column.sources].flatMap((each) => [...family(each)])),
+    bare: column.sources.length === 0,
+    unknown: false,
+  };
 }
 
 /** The same column of inheritance parents, children and partitions: reading one may read the others' rows. */
