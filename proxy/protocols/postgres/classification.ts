@@ -83,6 +83,13 @@ export interface FunctionUse {
   readonly volatility: 'immutable' | 'stable' | 'volatile' | 'unknown';
 }
 
+/** A run-time setting that is changed. `value` undefined: back to the session's default, or not a constant. */
+export interface SettingUse {
+  readonly name: string;
+  readonly value: string | undefined;
+  readonly local: boolean;
+}
+
 /** What a statement means for the relay, beyond being forwarded. */
 export type Control =
   | { readonly type: 'none' }
@@ -97,7 +104,7 @@ export type Control =
   | { readonly type: 'copy_out'; readonly options: CopyOptions }
   | { readonly type: 'copy_in'; readonly options: CopyOptions }
   | { readonly type: 'transaction'; readonly kind: string }
-  | { readonly type: 'set'; readonly name: string; readonly value: string | undefined; readonly local: boolean }
+  | ({ readonly type: 'set' } & SettingUse)
   | { readonly type: 'discard'; readonly what: 'all' | 'plans' | 'sequences' | 'temp' };
 
 /** The options of a COPY, each resolved to its default where the statement is silent. */
@@ -133,6 +140,8 @@ export interface ClassifiedStatement {
    */
   readonly output: readonly OutputColumn[] | undefined;
   readonly control: Control;
+  /** Settings changed by calls of `set_config`; those of SET are in `control`. */
+  readonly settings: readonly SettingUse[];
   /** Byte range in the query string, without the semicolon. */
   readonly start: number;
   readonly end: number;

@@ -20,6 +20,7 @@ export const emptyStatement: ClassifiedStatement = {
   objects: [],
   output: undefined,
   control: { type: 'none' },
+  settings: [],
   start: 0,
   end: 0,
   literals: [],

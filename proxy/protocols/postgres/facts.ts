@@ -103,6 +103,7 @@ function actionProperties(
 
 function statementDocument(statement: ClassifiedStatement, inTransaction: boolean): JsonObject {
   const { control } = statement;
+  const settings = control.type === 'set' ? [control, ...statement.settings] : statement.settings;
   return {
     verb: statement.verb,
     effects: statement.effects,
@@ -110,8 +111,7 @@ function statementDocument(statement: ClassifiedStatement, inTransaction: boolea
     ...(statement.limit !== undefined && { limit: statement.limit }),
     functions: statement.functions.map(({ schema, name, volatility }) => ({ schema, name, volatility })),
     objects: statement.objects,
-    settings:
-      control.type === 'set' ? [{ name: control.name, value: control.value ?? null, local: control.local }] : [],
+    settings: settings.map(({ name, value, local }) => ({ name, value: value ?? null, local })),
     in_transaction: inTransaction,
     incomplete: statement.incomplete,
   };

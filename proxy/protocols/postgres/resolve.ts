@@ -92,6 +92,7 @@ function runs(outer: ClassifiedStatement, inner: ClassifiedStatement): Classifie
     functions: [...outer.functions, ...inner.functions],
     relations: [...outer.relations, ...inner.relations],
     objects: [...outer.objects, ...inner.objects],
+    settings: [...outer.settings, ...inner.settings],
     output: moves ? undefined : inner.output,
     incomplete: [...new Set([...outer.incomplete, ...inner.incomplete, ...nested])],
     changesCatalog: outer.changesCatalog || inner.changesCatalog,

@@ -95,6 +95,7 @@ test('an SQL operation, with everything a statement can say of itself', () => {
       { name: 'x', from: [], exact: false, unknown: true, through: [] },
     ],
     control: { type: 'set', name: 'timezone', value: undefined, local: true },
+    settings: [],
     start: 0,
     end: 8,
     literals: [],

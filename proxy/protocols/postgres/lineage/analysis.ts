@@ -1,7 +1,7 @@
 /**
  * What one statement's analysis has found so far. The walkers in this folder write into it; `finish.ts` reads it.
  */
-import type { ColumnUse, Effect } from '../classification.ts';
+import type { ColumnUse, Effect, SettingUse } from '../classification.ts';
 import { type Ast, number } from './ast.ts';
 import type { ColumnFact, FunctionName, Relation, Snapshot } from './snapshot.ts';
 import { LiteralGroup, type Value } from './value.ts';
@@ -40,6 +40,8 @@ export class Analysis {
   readonly around: Surroundings;
   readonly relations = new Map<Relation, RelationRecord>();
   readonly functions = new Map<string, FunctionName>();
+  /** What calls of `set_config` change. */
+  readonly settings: SettingUse[] = [];
   readonly objects = new Set<string>();
   readonly incomplete = new Set<string>();
   readonly effects = new Set<Effect>();

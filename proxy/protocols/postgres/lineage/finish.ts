@@ -262,7 +262,16 @@ export function commonFacts(
   end: number,
 ): Pick<
   ClassifiedStatement,
-  'functions' | 'relations' | 'objects' | 'start' | 'end' | 'literals' | 'parameters' | 'incomplete' | 'hasWhere'
+  | 'functions'
+  | 'relations'
+  | 'objects'
+  | 'settings'
+  | 'start'
+  | 'end'
+  | 'literals'
+  | 'parameters'
+  | 'incomplete'
+  | 'hasWhere'
 > {
   // First: following views adds functions and reasons of incompleteness.
   const relations = relationUses(a);
@@ -271,6 +280,7 @@ export function commonFacts(
     relations,
     functions: [...a.functions.values()].map(({ schema, name, volatility }) => ({ schema, name, volatility })),
     objects: [...a.objects],
+    settings: a.settings,
     start,
     end,
     literals: literalFacts(a, sql, tokens, start, end),

@@ -38,8 +38,12 @@ export function noteSetting(a: Analysis, call: Call, args: readonly Ast[]): void
   if (!call.candidates.some((each) => each.schema === 'pg_catalog' && each.name === 'set_config')) return;
   const name = literalText(args[0]) ?? a.settingNamed.get(bodyOf(args[0] ?? emptyAst));
   const value = literalText(args[1]);
-  if (name === undefined) a.incomplete.add('setting_unknown');
-  else if (changesMeaning(name, value ?? 'unknown')) {
+  if (name === undefined) {
+    a.incomplete.add('setting_unknown');
+    return;
+  }
+  a.settings.push({ name, value, local: literalText(args[2]) === 'true' });
+  if (changesMeaning(name, value ?? 'unknown')) {
     a.incomplete.add('setting_changes_meaning');
     a.changesCatalog = true;
   }
