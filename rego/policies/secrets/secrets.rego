@@ -2,7 +2,9 @@
 # title: Secrets are out of reach
 # description: |
 #   Relations and columns labelled `secret`, and what PostgreSQL itself keeps that shows values, credentials or other
-#   sessions, are refused outright: a mask would still say that they are there, and how many.
+#   sessions, are refused outright: a mask would still say that they are there, and how many. Only the options of foreign
+#   servers come as NULL instead, because pg_dump reads and sorts them in every database, whether there are any or not.
+#   They can still be tested for a value; PostgreSQL shows them to every role, and keeps passwords in user mappings.
 package sallyport.policies.secrets
 
 import data.sallyport.lib.sql
@@ -39,9 +41,15 @@ revealing(relation) if startswith(relation.name, "pg_stat_statements")
 # Tables that views show the harmless part of.
 revealing(relation) if {
 	relation.schema == "pg_catalog"
-	relation.name in object.keys(columns)
+	relation.name in (object.keys(columns) | object.keys(hidden))
 	not relation.whole_row == false
 	not is_via(relation)
+}
+
+revealing(relation) if {
+	some column in options(relation)
+	some use in column.uses
+	not use in {"output", "derived", "equality", "predicate", "order", "group", "join"}
 }
 
 revealing(relation) if {
@@ -55,8 +63,24 @@ is_via(relation) if relation.via != ""
 columns := {
 	"pg_authid": {"rolpassword"},
 	"pg_subscription": {"subconninfo"},
+}
+
+hidden := {
 	"pg_foreign_server": {"srvoptions"},
 	"pg_foreign_data_wrapper": {"fdwoptions"},
+}
+
+options(relation) := {column |
+	relation.schema == "pg_catalog"
+	some column in relation.columns
+	column.name in hidden[relation.name]
+}
+
+# METADATA
+# title: Hidden
+masks.columns[sql.qualified(relation)][column.name] := {"null": {}} if {
+	some relation in sql.relations
+	some column in options(relation)
 }
 
 always := {
