@@ -77,10 +77,13 @@ describe('gives the same results as without the gateway', () => {
       async (sql) => (await sql`SELECT 1 AS a; SELECT 2 AS b`.simple()).map((rows) => [rows].flat()),
     ],
     ['an unsafe query', async (sql) => plain(await sql.unsafe('SELECT id FROM kinds WHERE id = $1', [7]))],
-    ['a description', async (sql) => {
-      const { string, types, columns } = await sql`SELECT id, words FROM kinds WHERE id = ${1}`.describe();
-      return { string, types, columns };
-    }],
+    [
+      'a description',
+      async (sql) => {
+        const { string, types, columns } = await sql`SELECT id, words FROM kinds WHERE id = ${1}`.describe();
+        return { string, types, columns };
+      },
+    ],
     [
       'a cursor',
       async (sql) => {
