@@ -172,9 +172,20 @@ function welcome(link: UpstreamLink, key: { readonly pid: number; readonly secre
   ]);
 }
 
-/** The classifier reads SQL as a server with these settings does; another one would be misread. */
+/**
+ * The classifier reads SQL as a server with these settings does; another one would be misread. In another encoding
+ * of the database the server cuts long identifiers elsewhere, so that names mean something else to it.
+ */
+const readAsJudged: ReadonlyMap<string, string> = new Map([
+  ['client_encoding', 'UTF8'],
+  ['server_encoding', 'UTF8'],
+  ['standard_conforming_strings', 'on'],
+]);
+
 function demandFixedSettings(link: UpstreamLink): void {
-  if (link.parameters.get('client_encoding') === 'UTF8' && link.parameters.get('standard_conforming_strings') === 'on')
-    return;
-  throw new GatewayError('upstream_unavailable', 'The upstream must use UTF8 and standard_conforming_strings.');
+  if ([...readAsJudged].every(([name, value]) => link.parameters.get(name) === value)) return;
+  throw new GatewayError(
+    'upstream_unavailable',
+    'The upstream must use UTF8, its database too, and standard_conforming_strings.',
+  );
 }
