@@ -125,12 +125,20 @@ export const limits = {
   parserQueueMax: 64,
   /** After this the worker is ended and the query string refused. */
   parserTimeoutMs: 5_000,
+  /** Memory of a parser instance on the main thread; this is what it reserves, and it may not grow. */
+  parserMemoryBytesMax: 128 * 1024 * 1024,
+  /** Memory of the parser instance on the worker. */
+  parserWorkerMemoryBytesMax: 384 * 1024 * 1024,
+  /** The tree of one query string as JSON. */
+  parserTreeBytesMax: 64 * 1024 * 1024,
+  /** Bytes of `SET (a, b, …) = (…)` once its source is written out for every column, as the parser does. */
+  sqlMultipliedBytesMax: 4 * 1024 * 1024,
   /** Statements in one query string. */
   sqlStatementsMax: 1_000,
   /** Levels of nesting of a syntax tree, counted in JSON objects; keeps the walkers inside the main thread's stack. */
   sqlTreeDepthMax: 1_000,
   /** Expression nodes one query string may make the lineage visit, views included; `SELECT *` from views of views multiplies. */
-  sqlLineageStepsMax: 2_000_000,
+  sqlLineageStepsMax: 300_000,
   classificationCacheEntriesMax: 10_000,
   /** Text bytes the classification cache may hold as keys; a classification weighs several times its text. */
   classificationCacheBytesMax: 8 * 1024 * 1024,

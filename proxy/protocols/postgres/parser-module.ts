@@ -29,6 +29,12 @@ export interface ParserInstance {
   parse(sql: Uint8Array): ParseResult;
 }
 
+/** How much one parse may take. Past either the result is `broken`. */
+export interface InstanceBounds {
+  readonly memoryBytesMax: number;
+  readonly treeBytesMax: number;
+}
+
 /** The part of the Emscripten module object that is used. */
 interface Glue {
   readonly HEAPU8?: Uint8Array;
@@ -71,7 +77,7 @@ export function parserPackage(serverMajor: number): string {
  *
  * @throws when the package is missing or is not what this module was written against.
  */
-export async function createParserInstance(serverMajor: number): Promise<ParserInstance> {
+export async function createParserInstance(serverMajor: number, bounds: InstanceBounds): Promise<ParserInstance> {
   const name = parserPackage(serverMajor);
   const entry = require.resolve(name);
   const folder = dirname(entry);
@@ -85,6 +91,7 @@ export async function createParserInstance(serverMajor: number): Promise<ParserI
   if (typeof factory !== 'function') throw new TypeError(`${name} does not export its module factory`);
   const glue: unknown = await factory({
     instantiateWasm(imports: object, done: (instance: object) => void) {
+      boundMemory(imports, bounds.memoryBytesMax);
       WebAssembly.instantiate(wasm, imports).then(done);
       return {};
     },
@@ -93,18 +100,36 @@ export async function createParserInstance(serverMajor: number): Promise<ParserI
     printErr: () => {},
   });
   if (!isGlue(glue)) throw new TypeError(`${name} does not offer the functions it used to`);
-  return new Instance(glue);
+  return new Instance(glue, bounds.treeBytesMax);
+}
+
+/** Emscripten asks one import for more memory; which one is known by its function's name alone. */
+function boundMemory(imports: object, memoryBytesMax: number): void {
+  let found = false;
+  for (const group of Object.values(imports)) {
+    if (typeof group !== 'object' || group === null) continue;
+    for (const [key, original] of Object.entries(group)) {
+      if (typeof original !== 'function' || original.name !== '_emscripten_resize_heap') continue;
+      Reflect.set(group, key, (size: number) => (size >>> 0 > memoryBytesMax ? 0 : original(size)));
+      found = true;
+    }
+  }
+  if (!found) throw new TypeError('the parser does not ask for memory where it used to');
 }
 
 class Instance implements ParserInstance {
   readonly #glue: Glue;
+  readonly #treeBytesMax: number;
 
-  constructor(glue: Glue) {
+  constructor(glue: Glue, treeBytesMax: number) {
     this.#glue = glue;
+    this.#treeBytesMax = treeBytesMax;
   }
 
   parse(sql: Uint8Array): ParseResult {
     const glue = this.#glue;
+    // Emscripten's idea of an exit is to set the process's exit code and throw.
+    const { exitCode } = process;
     try {
       const query = this.#copyIn(sql);
       const result = glue._wasm_parse_query_raw(query);
@@ -116,12 +141,19 @@ class Instance implements ParserInstance {
       const outcome =
         error !== 0
           ? { syntaxError: glue.UTF8ToString(glue.getValue(error, 'i32')) }
-          : { json: tree === 0 ? '' : glue.UTF8ToString(tree) };
+          : { json: tree === 0 ? '' : this.#read(tree) };
       glue._wasm_free_parse_result(result);
       return outcome;
     } catch (broken) {
+      process.exitCode = exitCode;
       return { broken };
     }
+  }
+
+  #read(pointer: number): string {
+    const end = this.#glue.HEAPU8?.indexOf(0, pointer) ?? 0;
+    if (end - pointer > this.#treeBytesMax) throw new RangeError('the tree is over its bound');
+    return this.#glue.UTF8ToString(pointer);
   }
 
   #copyIn(sql: Uint8Array): number {

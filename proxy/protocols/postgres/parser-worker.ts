@@ -19,11 +19,10 @@ export interface ParseReply {
   readonly broken?: string;
 }
 
-function majorOf(data: unknown): number {
-  if (typeof data === 'object' && data !== null && 'serverMajor' in data && typeof data.serverMajor === 'number') {
-    return data.serverMajor;
-  }
-  throw new TypeError('the parser worker was started without a server version');
+function numberIn(data: unknown, name: 'serverMajor' | 'memoryBytesMax' | 'treeBytesMax'): number {
+  const value: unknown = typeof data === 'object' && data !== null ? Reflect.get(data, name) : undefined;
+  if (typeof value !== 'number') throw new TypeError(`the parser worker was started without ${name}`);
+  return value;
 }
 
 function isRequest(message: unknown): message is ParseRequest {
@@ -39,11 +38,15 @@ function isRequest(message: unknown): message is ParseRequest {
 
 const port = parentPort;
 if (port !== null) {
-  const serverMajor = majorOf(workerData);
+  const serverMajor = numberIn(workerData, 'serverMajor');
+  const bounds = {
+    memoryBytesMax: numberIn(workerData, 'memoryBytesMax'),
+    treeBytesMax: numberIn(workerData, 'treeBytesMax'),
+  };
   let instance: Promise<ParserInstance> | undefined;
 
   const answer = async (request: ParseRequest): Promise<ParseReply> => {
-    instance ??= createParserInstance(serverMajor);
+    instance ??= createParserInstance(serverMajor, bounds);
     const result = (await instance).parse(request.sql);
     if (!('broken' in result)) return { id: request.id, ...result };
     instance = undefined;

@@ -6,7 +6,7 @@
 import { isUtf8 } from 'node:buffer';
 import { Worker } from 'node:worker_threads';
 import { limits } from '../../core/limits.ts';
-import { createParserInstance, type ParserInstance } from './parser-module.ts';
+import { createParserInstance, type InstanceBounds, type ParserInstance } from './parser-module.ts';
 import type { ParseReply, ParseRequest } from './parser-worker.ts';
 
 /** Why a text has no tree. */
@@ -32,6 +32,10 @@ export interface ParserLimits {
   readonly parserInThreadBytesMax: number;
   readonly parserQueueMax: number;
   readonly parserTimeoutMs: number;
+  readonly parserMemoryBytesMax: number;
+  readonly parserWorkerMemoryBytesMax: number;
+  readonly parserTreeBytesMax: number;
+  readonly sqlMultipliedBytesMax: number;
 }
 
 /** Parses query strings. */
@@ -54,8 +58,61 @@ function fault(code: ParseFault['code'], message: string, detail?: string): { re
  * @throws when the parser's package cannot be loaded.
  */
 export async function createParser(serverMajor: number, bounds: ParserLimits = limits): Promise<Parser> {
-  const instance = await createParserInstance(serverMajor);
+  const instance = await createParserInstance(serverMajor, inThread(bounds));
   return new TwoLaneParser(serverMajor, bounds, instance);
+}
+
+function inThread(bounds: ParserLimits): InstanceBounds {
+  return { memoryBytesMax: bounds.parserMemoryBytesMax, treeBytesMax: bounds.parserTreeBytesMax };
+}
+
+/** Text that is repeated in the tree weighs less than text that has to be read. */
+const treeFactor = 16;
+
+/**
+ * The most that `SET (a, b, …) = source` can come to once the parser has written the source out for every column:
+ * a few kilobytes of it make hundreds of megabytes. Looks for `)` before `=`, over white space and comments, and
+ * takes every comma in front of it for a column. Zero for texts without.
+ */
+export function multipliedBytes(sql: Uint8Array): number {
+  let most = 0;
+  let commas = 0;
+  let closed = false;
+  for (let at = 0; at < sql.length; at++) {
+    const byte = sql[at] ?? 0;
+    if (byte === 0x2c) commas++;
+    if (byte === 0x29) closed = true;
+    else if (byte === 0x3d && closed) {
+      most = Math.max(most, commas * (sql.length - at));
+      closed = false;
+    } else if (closed && byte > 0x20) at = afterComment(sql, at, () => (closed = false));
+  }
+  return most;
+}
+
+/** Past a comment that begins here, as its last byte; `other` is called when none does. */
+function afterComment(sql: Uint8Array, at: number, other: () => void): number {
+  const pair = (sql[at] ?? 0) * 256 + (sql[at + 1] ?? 0);
+  const end = pair === 0x2d2d ? sql.indexOf(0x0a, at) : pair === 0x2f2a ? commentEnd(sql, at) : -2;
+  if (end === -2) {
+    other();
+    return at;
+  }
+  return end < 0 ? sql.length : end;
+}
+
+/** The last byte of a comment; comments nest. */
+function commentEnd(sql: Uint8Array, from: number): number {
+  let depth = 0;
+  for (let at = from; at < sql.length; at++) {
+    const pair = (sql[at] ?? 0) * 256 + (sql[at + 1] ?? 0);
+    if (pair === 0x2f2a) depth++;
+    else if (pair === 0x2a2f) depth--;
+    else continue;
+    at++;
+    if (depth === 0) return at;
+  }
+  return -1;
 }
 
 class TwoLaneParser implements Parser {
@@ -76,7 +133,11 @@ class TwoLaneParser implements Parser {
     if (sql.includes(0)) return fault('operation_malformed', 'The query string contains a NUL byte.');
     if (!isUtf8(sql)) return fault('operation_malformed', 'The query string is not valid UTF-8.');
     if (sql.length === 0) return emptyTree;
-    if (sql.length > this.#bounds.parserInThreadBytesMax) {
+    const multiplied = multipliedBytes(sql);
+    if (multiplied > this.#bounds.sqlMultipliedBytesMax) {
+      return fault('operation_too_large', 'A source that is assigned to several columns is too long.');
+    }
+    if (Math.max(sql.length, multiplied / treeFactor) > this.#bounds.parserInThreadBytesMax) {
       this.#lane ??= new WorkerLane(this.#serverMajor, this.#bounds);
       return this.#lane.parse(sql);
     }
@@ -92,7 +153,7 @@ class TwoLaneParser implements Parser {
   }
 
   #renew(): Promise<void> {
-    this.#renewal ??= createParserInstance(this.#serverMajor).then((instance) => {
+    this.#renewal ??= createParserInstance(this.#serverMajor, inThread(this.#bounds)).then((instance) => {
       this.#instance = instance;
       this.#renewal = undefined;
     });
@@ -166,7 +227,11 @@ class WorkerLane {
     // Sources and build output run alike: the worker has this file's own extension.
     const file = import.meta.url.endsWith('.ts') ? './parser-worker.ts' : './parser-worker.js';
     const worker = new Worker(new URL(file, import.meta.url), {
-      workerData: { serverMajor: this.#serverMajor },
+      workerData: {
+        serverMajor: this.#serverMajor,
+        memoryBytesMax: this.#bounds.parserWorkerMemoryBytesMax,
+        treeBytesMax: this.#bounds.parserTreeBytesMax,
+      },
       resourceLimits: { stackSizeMb: 16, maxOldGenerationSizeMb: 512 },
       execArgv: [],
     });

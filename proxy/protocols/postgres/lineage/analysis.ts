@@ -22,6 +22,8 @@ export interface Surroundings {
 export interface RelationRecord {
   read: boolean;
   write: boolean;
+  /** FOR UPDATE and its kin. */
+  locked: boolean;
   define: boolean;
   wholeRow: boolean;
   /** Columns named, or meant by a star, whatever becomes of them. */
@@ -72,10 +74,24 @@ export class Analysis {
     if (--this.around.steps.left < 0) throw new TooComplex();
   }
 
+  /** Counts columns that were made at once: stars over joins of joins multiply. @throws TooComplex */
+  spend(units: number): void {
+    this.around.steps.left -= units;
+    if (this.around.steps.left < 0) throw new TooComplex();
+  }
+
   record(relation: Relation): RelationRecord {
     let record = this.relations.get(relation);
     if (record === undefined) {
-      record = { read: false, write: false, define: false, wholeRow: false, named: new Set(), uses: new Map() };
+      record = {
+        read: false,
+        write: false,
+        locked: false,
+        define: false,
+        wholeRow: false,
+        named: new Set(),
+        uses: new Map(),
+      };
       this.relations.set(relation, record);
     }
     return record;

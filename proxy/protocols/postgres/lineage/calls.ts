@@ -30,13 +30,14 @@ export function functionCall(a: Analysis, body: Ast, scope: Scope): Value {
 export function resolveFunctionCall(a: Analysis, body: Ast, scope: Scope): Resolved {
   const nodes = list(body, 'args');
   const args = expressions(a, nodes, scope);
-  const beside = orderAndFilter(a, body, scope);
+  const keys = sortKeys(a, list(body, 'agg_order'), scope);
+  const beside = [...keys, ...filter(a, body, scope)];
   const over = child(body, 'over');
   if (over !== undefined) beside.push(windowUses(a, over, scope));
   if (flag(body, 'agg_distinct')) for (const value of args) a.use(value, 'group');
   const names = list(body, 'funcname');
   const call = resolveCall(a, names, {
-    types: flag(body, 'agg_within_group') ? [...args, ...beside].map((value) => value.type) : args.map(typeOf),
+    types: (flag(body, 'agg_within_group') ? [...args, ...keys] : args).map((value) => value.type),
     variadic: flag(body, 'func_variadic'),
     named: nodes.some((node) => kindOf(node) === 'NamedArgExpr'),
   });
@@ -45,6 +46,8 @@ export function resolveFunctionCall(a: Analysis, body: Ast, scope: Scope): Resol
     return { call, args, value };
   }
   noteSetting(a, call, nodes);
+  // A set-returning function makes rows, whose number tells about its arguments.
+  if (call.candidates.some((each) => each.returnsSet)) for (const value of args) a.use(value, 'predicate');
   if (call.sink) for (const value of args) a.use(value, 'sink');
   const value = combine([...args, ...beside], call.result, call.unknown);
   const repeatable = call.candidates.every((each) => each.volatility !== 'volatile' && each.kind === 'function');
@@ -61,23 +64,22 @@ function outputRow(call: Call, value: Value): readonly Field[] | undefined {
   return fact.outputs.map((output) => ({ name: output.name, value: derived(value, output.type) }));
 }
 
-const typeOf = (value: Value) => value.type;
-
 function unresolved(a: Analysis): Value {
   a.incomplete.add('unknown_function');
   return anything;
 }
 
-/** The uses in an aggregate's ORDER BY (or WITHIN GROUP) and FILTER; their values influence the result. */
+/** The uses in an aggregate's ORDER BY and FILTER; their values influence the result. */
 export function orderAndFilter(a: Analysis, body: Ast, scope: Scope): Value[] {
-  const values = sortKeys(a, list(body, 'agg_order'), scope);
-  const filter = child(body, 'agg_filter');
-  if (filter !== undefined) {
-    const value = expression(a, filter, scope);
-    a.use(value, 'predicate');
-    values.push(value);
-  }
-  return values;
+  return [...sortKeys(a, list(body, 'agg_order'), scope), ...filter(a, body, scope)];
+}
+
+function filter(a: Analysis, body: Ast, scope: Scope): Value[] {
+  const node = child(body, 'agg_filter');
+  if (node === undefined) return [];
+  const value = expression(a, node, scope);
+  a.use(value, 'predicate');
+  return [value];
 }
 
 /** The keys of an ORDER BY that knows no output names. */

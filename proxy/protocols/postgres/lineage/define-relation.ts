@@ -5,6 +5,7 @@ import type { Analysis } from './analysis.ts';
 import { type Ast, text } from './ast.ts';
 import { lookUpRelation } from './relations.ts';
 import type { Relation } from './snapshot.ts';
+import { lookUpType } from './types.ts';
 
 /** Records a relation that is defined by the statement, existing or not. */
 export function defineRelation(a: Analysis, body: Ast, kind: Relation['kind']): void {
@@ -13,8 +14,9 @@ export function defineRelation(a: Analysis, body: Ast, kind: Relation['kind']): 
   const temporary = text(body, 'relpersistence') === 't' || schema.startsWith('pg_temp');
   const existing = temporary ? undefined : lookUpRelation(a, body);
   const relation = existing ?? newRelation(a, schema, text(body, 'relname'), temporary ? 'temporary' : kind);
-  if (temporary && lookUpRelation(a, { relname: text(body, 'relname') }) !== undefined) {
-    // From here on the session's own relation would be meant wherever the other one is named.
+  const name = text(body, 'relname');
+  if (temporary && (lookUpRelation(a, { relname: name }) ?? lookUpType(a, [name])) !== undefined) {
+    // From here on the session's own relation, or its row type, would be meant wherever the other one is named.
     a.incomplete.add('temporary_shadows');
   }
   const record = a.record(relation);

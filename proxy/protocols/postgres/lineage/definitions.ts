@@ -50,6 +50,8 @@ function plain(verb: string, object = '', effects: readonly Effect[] = ddl): Han
 
 function noteObject(a: Analysis, kind: string, name: string): void {
   if (name !== '') a.objects.add(`${kind}:${name}`);
+  // Types of a session's own are found before anyone else's.
+  if (/^pg_temp\b/.test(name)) a.incomplete.add('temporary_shadows');
 }
 
 /** A name in any of the shapes the parser gives names. */

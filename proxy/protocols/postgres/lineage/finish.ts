@@ -134,7 +134,7 @@ function copyAccess(
   record: RelationRecord,
 ): void {
   entry.read ||= record.read;
-  entry.write ||= record.write;
+  entry.write ||= record.write || record.locked;
   entry.define ||= record.define;
   entry.wholeRow ||= record.wholeRow;
 }

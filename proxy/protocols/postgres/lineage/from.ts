@@ -156,6 +156,7 @@ function joinSides(a: Analysis, body: Ast, scope: Scope, left: Joined, right: Jo
   const merged = shared.map((name) => ({ name, value: mergeColumn(a, name, left, right) }));
   const rest = (side: Joined) => side.columns.filter((field) => !shared.includes(field.name));
   const columns = [...merged, ...rest(left), ...rest(right)];
+  a.spend(columns.length);
   const children = [...left.items, ...right.items];
   const quals = child(body, 'quals');
   if (quals !== undefined) {

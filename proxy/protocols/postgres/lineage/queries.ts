@@ -78,6 +78,7 @@ export function targetList(a: Analysis, nodes: readonly Ast[], scope: Scope): re
     const expressionNode = child(target, 'val');
     const starred = expressionNode === undefined ? undefined : starTargets(a, expressionNode, scope);
     if (starred !== undefined) {
+      a.spend(starred.length);
       for (const { value } of starred) computed(a, value);
       outputs.push(...starred);
       continue;
@@ -195,8 +196,10 @@ function locks(a: Analysis, body: Ast, scope: Scope): void {
       return text(bodyOf(each), 'relname');
     });
     for (const item of scope.items) {
-      if (item.relation === undefined || (names.length > 0 && !names.includes(item.name))) continue;
-      a.record(item.relation).write = true;
+      if (names.length > 0 && !names.includes(item.name)) continue;
+      if (item.relation !== undefined) a.record(item.relation).locked = true;
+      // A subquery's or a set operation's tables are locked, too: whatever was read so far.
+      else for (const record of a.relations.values()) record.locked ||= record.read;
     }
   }
 }

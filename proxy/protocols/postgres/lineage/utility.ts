@@ -7,7 +7,7 @@ import { type Ast, bodyOf, child, constantText, emptyAst, flag, kindOf, list, nu
 import { resolveFunctionCall } from './calls.ts';
 import { defineRelation } from './define-relation.ts';
 import { expression } from './expressions.ts';
-import { noteWritten, readRelation, writeRelation } from './relations.ts';
+import { readRelation, writeRelation } from './relations.ts';
 import { nest } from './scope.ts';
 import { changesMeaning } from './settings.ts';
 import type { Meaning, Place } from './statements.ts';
@@ -191,7 +191,7 @@ function maintenance(a: Analysis, kind: string, body: Ast): Meaning | undefined 
       const weak = [accessShare, rowShare].includes(number(body, 'mode'));
       for (const node of list(body, 'relations')) {
         const relation = readRelation(a, bodyOf(node));
-        if (relation !== undefined && !weak) a.record(relation).write = true;
+        if (relation !== undefined && !weak) a.record(relation).locked = true;
       }
       return { verb: 'lock_table', effects: ['utility'] };
     }
@@ -221,8 +221,7 @@ function maintenance(a: Analysis, kind: string, body: Ast): Meaning | undefined 
 
 function truncate(a: Analysis, body: Ast): Meaning {
   for (const node of list(body, 'relations')) {
-    const relation = writeRelation(a, bodyOf(node));
-    if (relation !== undefined) for (const each of relation.children) noteWritten(a, each);
+    writeRelation(a, bodyOf(node));
   }
   // Which tables refer to these is not followed.
   if (text(body, 'behavior') === 'DROP_CASCADE') a.incomplete.add('cascade');
