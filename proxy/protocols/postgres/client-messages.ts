@@ -35,6 +35,8 @@ type Progress = 'done' | 'wait';
 export class ClientMessages implements MessageSink {
   readonly #talk: Conversation;
   #held: Held | undefined;
+  /** A Flush is on its way, because the queue of expected replies is full. */
+  #askedForReplies = false;
   readonly #judge: Judge;
 
   constructor(conversation: Conversation) {
@@ -85,7 +87,8 @@ export class ClientMessages implements MessageSink {
     if (talk.ending !== undefined) return 'done';
     if (talk.copyIn) return this.#duringCopy(message);
     if (talk.skipping && type !== frontendTypes.sync && type !== frontendTypes.terminate) return 'done';
-    if (talk.expected.length >= talk.limits.expectedRepliesMax) return 'wait';
+    if (talk.expected.length >= talk.limits.expectedRepliesMax) return this.#waitForReplies();
+    this.#askedForReplies = false;
     switch (type) {
       case frontendTypes.query:
         return this.#query(message);
@@ -118,6 +121,14 @@ export class ClientMessages implements MessageSink {
       default:
         return this.#malformed('This message is not expected here.');
     }
+  }
+
+  /** A server may keep replies back until the Sync, which can stand behind the message that waits: it is asked for them. */
+  #waitForReplies(): Progress {
+    const talk = this.#talk;
+    if (!this.#askedForReplies) talk.toUpstream.insert(talk.session.permit, frontend.flush());
+    this.#askedForReplies = true;
+    return 'wait';
   }
 
   /** The server ignores Flush and Sync while it reads COPY data. */

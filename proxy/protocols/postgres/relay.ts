@@ -142,7 +142,8 @@ class Relay {
     this.#guarded(() => this.#fromServer.endOfChunk());
     this.#pumping = false;
     if (!this.#talk.toClient.flush()) this.#blockServer();
-    if (this.#progressed) this.#pumpClient();
+    // Any reply makes room for the message that waits because too many were owed.
+    if (this.#progressed || !this.#fromClient.idle) this.#pumpClient();
     else this.#afterWork();
   }
 
