@@ -3,7 +3,14 @@
  */
 import { limits } from '../../core/limits.ts';
 import { type Catalog, type CatalogLimits, openCatalog } from './catalog.ts';
-import type { BaseColumn, CatalogQuery, Classification, ClassifiedStatement, Classifier } from './classification.ts';
+import type {
+  BaseColumn,
+  CatalogQuery,
+  Classification,
+  ClassifiedStatement,
+  Classifier,
+  FunctionUse,
+} from './classification.ts';
 import type { Surroundings } from './lineage/analysis.ts';
 import { type Ast, child, emptyAst, isAst, kindOf, list, number } from './lineage/ast.ts';
 import { isShallow } from './lineage/coverage.ts';
@@ -13,6 +20,7 @@ import { inertConstants } from './lineage/inert-constants.ts';
 import type { Snapshot } from './lineage/snapshot.ts';
 import { classifyStatement } from './lineage/statements.ts';
 import { constantTokens } from './lineage/tokens.ts';
+import { functionsOfType } from './lineage/types.ts';
 import { Views } from './lineage/views.ts';
 import { createParser, type Parsed, type Parser, type ParserLimits } from './parser.ts';
 
@@ -22,6 +30,8 @@ export interface CatalogClassifier extends Classifier {
   columnByOid(relationOid: number, attributeNumber: number): BaseColumn | undefined;
   /** The OID of a column's type; `undefined` when the column is unknown. */
   typeOf(column: BaseColumn): number | undefined;
+  /** The functions outside the system schemas that run when a value of this type arrives; `undefined` when it is unknown. */
+  typeFunctions(oid: number): readonly FunctionUse[] | undefined;
   /** Ends its parser and its background checks. The catalog connection stays the caller's. */
   close(): Promise<void>;
 }
@@ -219,6 +229,12 @@ class CachingClassifier implements CatalogClassifier {
   typeOf(column: BaseColumn): number | undefined {
     const relation = this.#catalog.current?.snapshot.relations.get(column.schema)?.get(column.relation);
     return relation?.byName.get(column.column)?.type;
+  }
+
+  typeFunctions(oid: number): readonly FunctionUse[] | undefined {
+    const snapshot = this.#catalog.current?.snapshot;
+    const type = snapshot?.types.get(oid);
+    return snapshot && type && [...functionsOfType(snapshot, type)];
   }
 
   async close(): Promise<void> {

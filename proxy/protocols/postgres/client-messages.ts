@@ -186,7 +186,7 @@ export class ClientMessages implements MessageSink {
     const parsed = frontend.parseParse(message.body);
     if (parsed === undefined) return this.#malformed('A Parse message is malformed.');
     if (talk.statements.full) return this.#denyExtended(this.#limit('prepared statements'));
-    const judged = this.#judge.text(message, parsed.sql, 'extended', { phase: 'prepare' });
+    const judged = this.#judge.text(message, parsed.sql, 'extended', { phase: 'prepare' }, parsed.parameterTypes);
     if (judged === 'wait') return 'wait';
     if ('refusal' in judged) return this.#denyExtended(judged.refusal, judged.detail);
     const prepared: PreparedStatement = {

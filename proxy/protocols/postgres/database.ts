@@ -1,7 +1,7 @@
 import { limits } from '../../core/limits.ts';
 import type { Masker } from '../../core/masker.ts';
 import type { JsonObject } from '../../core/types.ts';
-import type { BaseColumn, Classification, ClassifiedStatement } from './classification.ts';
+import type { BaseColumn, Classification, ClassifiedStatement, FunctionUse } from './classification.ts';
 import type { CatalogClassifier } from './classify.ts';
 import type { FieldDescription } from './codec.ts';
 import { FactsCache, isSensitive, type Target } from './facts.ts';
@@ -97,6 +97,11 @@ export class Database {
 
   isSensitive(column: BaseColumn): boolean {
     return isSensitive(column, this.target.labels, undefined);
+  }
+
+  /** What runs when a parameter of this type arrives; `undefined` when the type is unknown. */
+  typeFunctions(oid: number): readonly FunctionUse[] | undefined {
+    return this.#classifier.typeFunctions(oid);
   }
 
   /** The types of a COPY's columns; `undefined` where a column is not exactly one of a table. */

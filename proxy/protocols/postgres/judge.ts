@@ -6,7 +6,7 @@ import { emptyStatement } from './database.ts';
 import { faultFacts, sqlFacts, type Via } from './facts.ts';
 import { type Classified, type Portal, type PreparedStatement, statementOf } from './names.ts';
 import type { OperationPlan } from './plan.ts';
-import { resolve } from './resolve.ts';
+import { resolve, withParameterTypes } from './resolve.ts';
 import type { Shaped } from './shapes.ts';
 import { StatementText } from './statement-text.ts';
 
@@ -37,6 +37,8 @@ interface Question {
   readonly prepared?: PreparedStatement;
   readonly portal?: Portal | undefined;
   readonly audit?: JsonObject | undefined;
+  /** As Parse or the server said; 0 where unknown. */
+  readonly parameterTypes?: readonly number[] | undefined;
 }
 
 /** SQL → classification → names followed → facts → the session's answer. `wait`: again after `progressed`. */
@@ -54,12 +56,18 @@ export class Judge {
   }
 
   /** Judges a query string. */
-  text(message: Waiting, sql: Buffer, via: Via, audit?: JsonObject): Judged | 'wait' {
+  text(
+    message: Waiting,
+    sql: Buffer,
+    via: Via,
+    audit?: JsonObject,
+    parameterTypes?: readonly number[],
+  ): Judged | 'wait' {
     message.shaped ??= this.#classify(sql, (shaped) => {
       message.shaped = shaped;
     });
     if (message.shaped === undefined) return 'wait';
-    return this.#judge({ shaped: message.shaped, text: sql, via, audit });
+    return this.#judge({ shaped: message.shaped, text: sql, via, audit, parameterTypes });
   }
 
   /** Judges a prepared statement that is about to run, classified anew when the catalog changed. */
@@ -71,7 +79,8 @@ export class Judge {
       keep(again);
     }
     const shaped = { classification: prepared.classification, constants: prepared.places };
-    return this.#judge({ shaped, text: prepared.text, via: 'extended', prepared, portal, audit });
+    const { text, parameterTypes } = prepared;
+    return this.#judge({ shaped, text, via: 'extended', prepared, portal, audit, parameterTypes });
   }
 
   /** A statement judged under an older policy or catalog is judged again before parameters reach the upstream. */
@@ -107,15 +116,16 @@ export class Judge {
     return undefined;
   }
 
-  #judge({ shaped, text, via, prepared, portal, audit }: Question): Judged | 'wait' {
+  #judge({ shaped, text, via, prepared, portal, audit, parameterTypes = [] }: Question): Judged | 'wait' {
     const { database, session, status } = this.#talk;
     const { classification } = shaped;
     if ('fault' in classification) {
       const { code, message, detail } = classification.fault;
       return { refusal: this.refuse({ code, message }, text, via), detail };
     }
-    const resolved = resolve(classification, this.#talk);
-    if (resolved === 'unsettled') return 'wait';
+    const followed = resolve(classification, this.#talk);
+    if (followed === 'unsettled') return 'wait';
+    const resolved = withParameterTypes(followed, parameterTypes, (oid) => database.typeFunctions(oid));
     const { statements } = resolved;
     if (statements.some((statement) => this.#hasTooMany(statement))) {
       const message = 'This connection has too many prepared statements or cursors.';

@@ -1,4 +1,4 @@
-import type { ClassifiedStatement } from './classification.ts';
+import type { ClassifiedStatement, FunctionUse } from './classification.ts';
 import type { Classified, Names, Portal, PreparedStatement } from './names.ts';
 import { statementOf } from './names.ts';
 
@@ -103,4 +103,30 @@ function runs(outer: ClassifiedStatement, inner: ClassifiedStatement): Classifie
 
 function incomplete(statement: ClassifiedStatement, why: string): ClassifiedStatement {
   return { ...statement, incomplete: [...statement.incomplete, why] };
+}
+
+/** PostgreSQL's FirstNormalObjectId: the types below came with the server, and no user's function runs for them. */
+const firstUserOid = 16_384;
+
+/**
+ * Adds what runs when parameters arrive: Parse may declare one to be of a domain, whose check is a function of somebody's.
+ *
+ * @param functionsOf - `undefined` for a type that is not known
+ */
+export function withParameterTypes(
+  resolved: Resolved,
+  types: readonly number[],
+  functionsOf: (oid: number) => readonly FunctionUse[] | undefined,
+): Resolved {
+  if (types.every((oid) => oid < firstUserOid)) return resolved;
+  const known = types.filter((oid) => oid >= firstUserOid).map(functionsOf);
+  const functions = known.flatMap((uses) => uses ?? []);
+  const why = known.includes(undefined) ? ['unknown_parameter_type'] : [];
+  if (functions.length === 0 && why.length === 0) return resolved;
+  const statements = resolved.statements.map((statement) => ({
+    ...statement,
+    functions: [...statement.functions, ...functions],
+    incomplete: [...statement.incomplete, ...why],
+  }));
+  return { statements, alone: false };
 }

@@ -3,7 +3,7 @@
  */
 import type { Analysis } from './analysis.ts';
 import { type Ast, bodyOf, kindOf, list, strings } from './ast.ts';
-import { type FunctionName, isSystem, type Oid, type Relation, type TypeFact } from './snapshot.ts';
+import { type FunctionName, isSystem, type Oid, type Relation, type Snapshot, type TypeFact } from './snapshot.ts';
 
 /** OIDs that never change. @see https://github.com/postgres/postgres/blob/master/src/include/catalog/pg_type.dat */
 export const oids = {
@@ -69,14 +69,28 @@ export function lookUpType(a: Analysis, names: readonly string[]): TypeFact | un
   return schema === undefined ? undefined : a.snapshot.typesByName.get(schema)?.get(name);
 }
 
-/** Functions outside the system schemas that run when text becomes a value of this type, or it is checked. */
+/** Records what runs when text becomes a value of this type, or it is checked. */
 export function noteType(a: Analysis, type: TypeFact): void {
-  let each: TypeFact | undefined = type;
-  for (let depth = 0; each !== undefined && depth < 32; depth++) {
-    for (const name of each.functions) a.call(name);
-    const inner: Oid = each.kind === 'domain' ? each.baseType : each.element;
-    each = inner === 0 ? undefined : a.snapshot.types.get(inner);
+  for (const name of functionsOfType(a.snapshot, type)) a.call(name);
+}
+
+/**
+ * Functions outside the system schemas that run when text becomes a value of this type, or it is checked: its own, and
+ * those of what is inside it (a domain's base, an array's elements, a row's fields).
+ */
+export function functionsOfType(snapshot: Snapshot, type: TypeFact): ReadonlySet<FunctionName> {
+  const found = new Set<FunctionName>();
+  const seen = new Set<TypeFact>([type]);
+  // A set is walked on while it grows.
+  for (const each of seen) {
+    for (const name of each.functions) found.add(name);
+    const fields = snapshot.relationByOid.get(each.relationOid)?.columns ?? [];
+    for (const oid of [each.baseType, each.element, ...fields.map((field) => field.type)]) {
+      const inner = snapshot.types.get(oid);
+      if (inner !== undefined) seen.add(inner);
+    }
   }
+  return found;
 }
 
 /** The type under a domain. */
