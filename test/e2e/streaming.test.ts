@@ -44,7 +44,8 @@ beforeAll(async () => {
   await client.connect();
   for (let again = 0; again < 3; again++) {
     await client.query('SELECT id, amount, note FROM wide WHERE id <= 2000');
-    await client.query('SELECT * FROM wide WHERE id <= 2000');
+    const { rows: masked } = await client.query('SELECT * FROM wide WHERE id <= 2000');
+    for (const { id, email } of masked) expect(email).not.toBe(`person${id}@private.example`);
   }
   await client.end();
 }, patienceMs);
@@ -177,6 +178,46 @@ linux(`${megabytes} MiB through the gateway add less than 64 MiB to its memory`,
         bytes = streamed.bytes;
       });
       expect(bytes).toBeGreaterThan(rows * 1010);
+      expect(more).toBeLessThan(addedBytesMax);
+    },
+    patienceMs,
+  );
+
+  test(
+    'as one row',
+    async () => {
+      const bytes = Math.min(megabytes, 512) * MiB;
+      const more = await added(async () => {
+        const streamed = await stream(`SELECT repeat('x', ${bytes})`);
+        expect(streamed.tag).toBe('SELECT 1');
+        expect(streamed.bytes).toBeGreaterThan(bytes);
+      });
+      expect(more).toBeLessThan(addedBytesMax);
+    },
+    patienceMs,
+  );
+
+  test(
+    'as one message of COPY data',
+    async () => {
+      const bytes = copyInBytes;
+      const more = await added(async () => {
+        const client = await connect();
+        client.send(frontend.query('COPY scratch.sink FROM STDIN'));
+        await client.until('G');
+        const drain = new Drain(client);
+        const header = message('d');
+        header.writeInt32BE(4 + 2 + bytes + 1, 1);
+        client.socket.write(Buffer.concat([header, Buffer.from('1\t')]));
+        const piece = Buffer.alloc(MiB, 'z');
+        for (let sent = 0; sent < bytes; sent += piece.length) {
+          if (!client.socket.write(piece)) await drained(client.socket);
+        }
+        client.send(Buffer.from('\n'), frontend.copyDone());
+        expect(await drain.done()).toBe('COPY 1');
+      });
+      expect(await prepared.sql('SELECT length(filler) AS bytes FROM scratch.sink')).toEqual([{ bytes }]);
+      await prepared.sql('TRUNCATE scratch.sink');
       expect(more).toBeLessThan(addedBytesMax);
     },
     patienceMs,
