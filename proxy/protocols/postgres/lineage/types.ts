@@ -33,6 +33,11 @@ export const oids = {
   anycompatiblenonarray: 5079,
 } as const;
 
+/** A literal whose type nothing has decided by the end of a query is text. */
+export function settledType(type: Oid): Oid {
+  return type === oids.unknown ? oids.text : type;
+}
+
 /** Resolves a `TypeName`; zero, and the statement incomplete, when it is not known. */
 export function resolveType(a: Analysis, typeName: Ast | undefined): Oid {
   if (typeName === undefined) return 0;
@@ -75,15 +80,15 @@ export function noteType(a: Analysis, type: TypeFact): void {
 }
 
 /**
- * Functions outside the system schemas that run when text becomes a value of this type, or it is checked: its own, and
- * those of what is inside it (a domain's base, an array's elements, a row's fields).
+ * Functions outside the system schemas that run when text becomes a value of this type, when it is checked, or when it
+ * silently becomes another: its own, and those of what is inside it (a domain's base, an array's elements, a row's fields).
  */
 export function functionsOfType(snapshot: Snapshot, type: TypeFact): ReadonlySet<FunctionName> {
   const found = new Set<FunctionName>();
   const seen = new Set<TypeFact>([type]);
   // A set is walked on while it grows.
   for (const each of seen) {
-    for (const name of each.functions) found.add(name);
+    for (const name of [...each.functions, ...implicitCastFunctions({ snapshot }, each.oid)]) found.add(name);
     const fields = snapshot.relationByOid.get(each.relationOid)?.columns ?? [];
     for (const oid of [each.baseType, each.element, ...fields.map((field) => field.type)]) {
       const inner = snapshot.types.get(oid);
@@ -134,22 +139,21 @@ export function castFunctions(a: Analysis, source: Oid, target: Oid): FunctionNa
   return found;
 }
 
-/** Functions that values of a type may run through without a cast being written. */
-export function implicitCastFunctions(a: Analysis, type: Oid): FunctionName[] {
+/**
+ * Functions that values of a type may run through without a cast being written. A cast from one of the server's types to
+ * somebody's is left out: only that type's own functions, operators and columns ask for it, and these are noted.
+ */
+export function implicitCastFunctions({ snapshot }: Pick<Analysis, 'snapshot'>, type: Oid): FunctionName[] {
+  const isOwn = (oid: Oid): boolean => !isSystem(snapshot.types.get(oid)?.schema ?? '');
   const found: FunctionName[] = [];
-  for (const cast of a.snapshot.foreignCasts) {
+  for (const cast of snapshot.foreignCasts) {
     // to_json() and its kin use an explicit cast to json where there is one.
     const silent = cast.context !== 'explicit' || cast.target === oids.json || cast.target === oids.jsonb;
     if (!silent) continue;
-    if (cast.source === type || (cast.target === type && !isSystemType(a, type))) found.push(cast.code);
+    const away = cast.source === type && (isOwn(type) || !isOwn(cast.target));
+    if (away || (cast.target === type && isOwn(type))) found.push(cast.code);
   }
   return found;
-}
-
-/** True for a type that came with the server. */
-export function isSystemType(a: Analysis, oid: Oid): boolean {
-  const type = a.snapshot.types.get(oid);
-  return type !== undefined && isSystem(type.schema);
 }
 
 /**
