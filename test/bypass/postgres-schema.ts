@@ -74,8 +74,8 @@ CREATE TABLE scratch.people (
 INSERT INTO scratch.people VALUES (1, '922-33-4455', 'Lisbon'), (2, '922-33-6677', 'Vienna');
 CREATE TABLE scratch.amounts (id integer PRIMARY KEY, amount numeric);
 CREATE TABLE scratch.lines (line text);
-CREATE FUNCTION purge() RETURNS integer LANGUAGE sql VOLATILE AS 'WITH d AS (DELETE FROM ledger RETURNING 1) SELECT count(*)::int FROM d';
-CREATE FUNCTION harmless_looking() RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT purge()';
+CREATE FUNCTION purge() RETURNS integer LANGUAGE sql VOLATILE AS 'WITH d AS (DELETE FROM public.ledger RETURNING 1) SELECT count(*)::int FROM d';
+CREATE FUNCTION harmless_looking() RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT public.purge()';
 CREATE FUNCTION peek(integer) RETURNS text LANGUAGE sql STABLE AS 'SELECT ssn FROM customers WHERE id = $1';
 CREATE FUNCTION peek_rows() RETURNS SETOF customers LANGUAGE sql STABLE AS 'SELECT * FROM customers';
 CREATE FUNCTION quiet() RETURNS text LANGUAGE sql AS
