@@ -10,7 +10,7 @@ import { resolveOperator } from './operators.ts';
 import { query } from './queries.ts';
 import { columnOf, nest, type Scope } from './scope.ts';
 import type { ColumnFact } from './snapshot.ts';
-import { arrayOf, castFunctions, compositeOf, elementOf, oids, resolveType } from './types.ts';
+import { arrayOf, castFunctions, compositeOf, elementOf, oids, resolveType, settledType } from './types.ts';
 import { anything, apart, combine, derived, type Field, literalValue, nothing, tainted, type Value } from './value.ts';
 
 type Handler = (a: Analysis, body: Ast, scope: Scope) => Value;
@@ -249,7 +249,7 @@ function array(a: Analysis, body: Ast, scope: Scope): Value {
   const elements = expressions(a, list(body, 'elements'), scope);
   const [first] = elements;
   const same = first !== undefined && elements.every((each) => each.type === first.type);
-  return combine(elements, same ? arrayOf(a, first.type) : 0);
+  return combine(elements, same ? arrayOf(a, settledType(first.type)) : 0);
 }
 
 function row(a: Analysis, body: Ast, scope: Scope): Value {

@@ -13,6 +13,7 @@ import { modification } from './modify.ts';
 import { outputName } from './names.ts';
 import { findColumn, nest, type Scope } from './scope.ts';
 import { noteSettingNames } from './settings.ts';
+import { settledType } from './types.ts';
 import { either, type Field, type Value } from './value.ts';
 import { withClause } from './with.ts';
 
@@ -25,7 +26,7 @@ export function query(a: Analysis, node: Ast, scope: Scope): readonly Field[] {
   const body = bodyOf(node);
   switch (kindOf(node)) {
     case 'SelectStmt':
-      return select(a, body, scope);
+      return settled(select(a, body, scope));
     case 'InsertStmt':
     case 'UpdateStmt':
     case 'DeleteStmt':
@@ -35,6 +36,12 @@ export function query(a: Analysis, node: Ast, scope: Scope): readonly Field[] {
       a.incomplete.add('unknown_node');
       return [];
   }
+}
+
+/** The types of a query's columns are decided when it ends: outside, a literal from it has a type. */
+function settled(fields: readonly Field[]): readonly Field[] {
+  if (fields.every(({ value }) => settledType(value.type) === value.type)) return fields;
+  return fields.map(({ name, value }) => ({ name, value: { ...value, type: settledType(value.type) } }));
 }
 
 /** Analyses an unwrapped SELECT. */
