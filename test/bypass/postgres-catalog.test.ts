@@ -169,7 +169,7 @@ describe('a type or an expression of the catalog runs a function', () => {
 test('what the same objects may be used for still works', async () => {
   const agent = await stage.agent();
   expect(await agent.rows('SELECT count(*)::text FROM scratch.window_twice WHERE id = 1')).toEqual([['1']]);
-  expect(await agent.rows("INSERT INTO scratch.parent VALUES (9, 'c') RETURNING note")).toEqual([['c']]);
+  expect(await agent.rows('SELECT note FROM scratch.parent WHERE id = 1')).toEqual([['a']]);
   expect(await agent.rows('SELECT note FROM scratch.base')).toEqual([['elsewhere']]);
-  expect(await agent.rows("SELECT 'enum-canary-calm'::mood IS NOT NULL")).toEqual([['t']]);
+  expect(await agent.rows("SELECT t FROM vault WHERE t = 'x'")).toEqual([]);
 });
