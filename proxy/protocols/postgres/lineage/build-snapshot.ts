@@ -216,6 +216,7 @@ function readTypes(rows: CatalogRows): Map<number, TypeFact> {
       baseType: oid(row, 5),
       element: oid(row, 6),
       array: oid(row, 7),
+      isString: cell(row, 8) === 'S',
       functions: functions.get(oid(row, 0)) ?? [],
     });
   }

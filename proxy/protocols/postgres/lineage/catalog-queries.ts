@@ -69,9 +69,9 @@ export function functions(part: Part): string {
 FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE ${half(part, 'p.oid', 'n')}`;
 }
 
-/** oid, schema, name, kind, relation, base type, element, array. */
+/** oid, schema, name, kind, relation, base type, element, array, category. */
 export function types(part: Part): string {
-  return `SELECT t.oid, n.nspname, t.typname, t.typtype, t.typrelid, t.typbasetype, t.typelem, t.typarray
+  return `SELECT t.oid, n.nspname, t.typname, t.typtype, t.typrelid, t.typbasetype, t.typelem, t.typarray, t.typcategory
 FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE ${half(part, 't.oid', 'n')}`;
 }
 

@@ -95,7 +95,16 @@ function narrow(a: Analysis, candidates: readonly FunctionFact[], args: Argument
   const possible = candidates.filter((each) =>
     args.types.every((type, index) => mayBecome(a, type, argumentType(each, index))),
   );
-  return possible.length > 0 ? possible : candidates;
+  return possible.length > 0 ? textual(a, possible, args) : candidates;
+}
+
+/** Literals without a type are taken for text where that is possible. */
+function textual(a: Analysis, candidates: readonly FunctionFact[], args: Arguments): readonly FunctionFact[] {
+  if (!args.types.every((type) => type === oids.unknown)) return candidates;
+  const texts = candidates.filter((each) =>
+    args.types.every((_, index) => a.snapshot.types.get(argumentType(each, index))?.isString === true),
+  );
+  return texts.length > 0 ? texts : candidates;
 }
 
 /** The declared type of an argument; unknown for the repeated ones of a variadic function. */

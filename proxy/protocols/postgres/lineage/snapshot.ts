@@ -83,6 +83,8 @@ export interface TypeFact {
   readonly baseType: Oid;
   /** Of an array. */
   readonly element: Oid;
+  /** Its category is that of strings. */
+  readonly isString: boolean;
   /** The array type over this one. */
   readonly array: Oid;
   /** Functions outside pg_catalog that run when a value of this type is read from text or checked. */
