@@ -66,7 +66,7 @@ free := {
 	"application_name", "bytea_output", "client_min_messages", "datestyle", "default_transaction_deferrable",
 	"default_transaction_isolation", "default_transaction_read_only", "extra_float_digits",
 	"idle_in_transaction_session_timeout", "idle_session_timeout", "intervalstyle", "jit", "lock_timeout",
-	"quote_all_identifiers", "statement_timeout", "synchronize_seqscans", "time zone", "timezone",
+	"quote_all_identifiers", "restrict_nonsystem_relation_kind", "statement_timeout", "synchronize_seqscans", "time zone", "timezone",
 	"transaction_deferrable", "transaction_isolation", "transaction_read_only", "transaction_timeout",
 }
 
