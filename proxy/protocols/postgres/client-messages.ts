@@ -85,6 +85,9 @@ export class ClientMessages implements MessageSink {
     const talk = this.#talk;
     const { type } = message;
     if (talk.ending !== undefined) return 'done';
+    // The server fails at a body here, and of Flush it makes an error that skips to Sync: replies would be counted wrong.
+    if (bodiless.has(type) && message.body.length > 0)
+      return this.#malformed('A message has a body where none may be.');
     if (talk.copyIn) return this.#duringCopy(message);
     if (talk.skipping && type !== frontendTypes.sync && type !== frontendTypes.terminate) return 'done';
     if (talk.expected.length >= talk.limits.expectedRepliesMax) return this.#waitForReplies();
@@ -382,6 +385,8 @@ export class ClientMessages implements MessageSink {
     this.#talk.session.record({ decisionId, kind: 'refused', data: { code, policy: policy ?? null, message } });
   }
 }
+
+const bodiless: ReadonlySet<number> = new Set([frontendTypes.sync, frontendTypes.flush, frontendTypes.copyDone]);
 
 /** @param detail - what the parser said, for the client that sent the text */
 function wordsOf(refusal: Refusal, detail: string | undefined): ErrorFields {
