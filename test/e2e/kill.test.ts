@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
 import { trailFiles } from '../../proxy/audit/index.ts';
 import type { JsonObject } from '../../proxy/core/types.ts';
@@ -27,6 +27,18 @@ beforeAll(async () => {
   await prepared.gateway.close();
 });
 afterAll(() => prepared.stop());
+
+// A test that fails before it kills its gateway leaves none behind.
+const started: GatewayProcess[] = [];
+afterEach(() => {
+  for (const gateway of started.splice(0)) gateway.kill('SIGKILL');
+});
+
+async function start(): Promise<GatewayProcess> {
+  const gateway = await startGatewayProcess(prepared.files);
+  started.push(gateway);
+  return gateway;
+}
 
 /** Writes markers until the gateway is gone. @returns those that were acknowledged. */
 async function write(gateway: GatewayProcess, name: string, kind: Kind, acknowledge: () => void): Promise<string[]> {
@@ -62,7 +74,7 @@ function extended(text: string): pg.QueryConfig {
 
 /** Loads a gateway from several connections and kills it after a number of acknowledged statements. */
 async function killUnderLoad(round: number): Promise<readonly string[]> {
-  const gateway = await startGatewayProcess(prepared.files);
+  const gateway = await start();
   let left = randomInt(50, 700);
   const acknowledge = () => {
     left -= 1;
@@ -71,6 +83,8 @@ async function killUnderLoad(round: number): Promise<readonly string[]> {
   const own = kinds.flatMap((kind) => [1, 2].map((n) => ({ name: `r${round}-${kind}-${n}`, kind })));
   writers.push(...own);
   const written = await Promise.all(own.map(({ name, kind }) => write(gateway, name, kind, acknowledge)));
+  // Every writer gave up: because the gateway was killed, and not before.
+  expect(left).toBeLessThanOrEqual(0);
   expect(await gateway.exit).toBe('SIGKILL');
   return written.flat();
 }
@@ -122,7 +136,7 @@ describe('a gateway killed under load, again and again on one trail', () => {
   });
 
   test('starts again on the same trail, which then is whole', async () => {
-    const gateway = await startGatewayProcess(prepared.files);
+    const gateway = await start();
     const client = new pg.Client({ ...(await prepared.client()), port: gateway.port });
     await client.connect();
     expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);

@@ -5,7 +5,7 @@ import pg from 'pg';
 import { systemClock } from '../../proxy/core/clock.ts';
 import type { JsonObject } from '../../proxy/core/types.ts';
 import { startTestGateway, type TestGateway, type TestGatewayOptions } from '../support/gateway.ts';
-import { startGatewayProcess } from '../support/gateway-process.ts';
+import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
 import { connectWire, errorFields, frontend, statusOf, type WireClient } from '../support/wire-client.ts';
 
@@ -21,7 +21,9 @@ async function start(options: TestGatewayOptions = {}): Promise<TestGateway> {
   running.push(gateway);
   return gateway;
 }
+const processes: GatewayProcess[] = [];
 afterEach(async () => {
+  for (const gateway of processes.splice(0)) gateway.kill('SIGKILL');
   for (const gateway of running.splice(0)) await gateway.stop();
 });
 
@@ -264,6 +266,7 @@ test('SIGTERM ends each session in the protocol’s words, cancels what runs, an
   const prepared = await start({ data: { sql: { functions: ['pg_catalog.pg_sleep'] } } });
   await prepared.gateway.close();
   const gateway = await startGatewayProcess(prepared.files);
+  processes.push(gateway);
   const config = { ...(await prepared.client()), port: gateway.port };
   const clients = [new pg.Client(config), new pg.Client(config), new pg.Client(config)] as const;
   for (const client of clients) {
