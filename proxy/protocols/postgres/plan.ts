@@ -100,10 +100,12 @@ function boundsOf(
       if (value === 'metadata') bounds.recordRows = false;
       continue;
     }
-    const key = type === 'max_rows' ? 'maxRows' : 'timeoutMs';
+    // What is not this path's to honour is the gate's, which has refused what is nobody's.
+    if (!(supports.obligations as readonly string[]).includes(type)) continue;
     if (type === 'record' || typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) {
       return { fault: { code: 'obligation_unsupported', message: `The obligation ${type} has no usable value.` } };
     }
+    const key = type === 'max_rows' ? 'maxRows' : 'timeoutMs';
     bounds[key] = Math.min(bounds[key], value);
   }
   return bounds;

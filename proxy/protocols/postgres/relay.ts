@@ -203,6 +203,8 @@ class Relay {
     if (this.#finish === undefined) return;
     const talk = this.#talk;
     talk.ending ??= refusal;
+    // An operation that ends its session is answered first; then it is the turn of `#afterWork`.
+    if (this.#pumping) return;
     if (this.#fromServer.midMessage && talk.upstream.socket.readable) {
       this.#boundaryTimer ??= setTimeout(
         () => this.#close({ status: 'aborted', code: refusal.code }),
