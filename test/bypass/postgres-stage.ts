@@ -23,6 +23,8 @@ export interface Stage {
   readonly victim: string;
   /** The values that no agent may see, as text. */
   readonly canaries: readonly string[];
+  /** How many connections the gateway opened to the upstream so far. */
+  readonly connections: number;
   /** True when the gateway sent this text to the upstream, on any connection. */
   carried(text: string | Uint8Array): boolean;
   /** Logs in as an agent and keeps everything it receives. The token is that of `test-agent` unless another is given. */
@@ -82,6 +84,9 @@ async function openBehind(tap: Tap, postgres: PostgresServer, options: TestGatew
     gateway,
     victim,
     canaries,
+    get connections() {
+      return tap.connections;
+    },
     carried: (text) => tap.carried(Buffer.from(text)),
     async agent(given = {}) {
       const { host, port, ca, database } = gateway;
@@ -157,6 +162,7 @@ export async function expectRefused(stage: Stage, sql: string, code: string, sql
 
 interface Tap {
   readonly port: number;
+  readonly connections: number;
   carried(text: Buffer): boolean;
   close(): Promise<void>;
 }
@@ -187,6 +193,9 @@ async function openTap(postgres: PostgresServer): Promise<Tap> {
   const address = server.address();
   return {
     port: typeof address === 'object' && address !== null ? address.port : 0,
+    get connections() {
+      return connections.length;
+    },
     carried: (text) => connections.some((kept) => Buffer.concat(kept).includes(text)),
     async close() {
       for (const socket of sockets) socket.destroy();
