@@ -38,7 +38,8 @@ export const refusalCodes = {
   operation_too_large: 'The operation is larger than the configured bound. Split it up.',
   operation_unsupported: 'This operation is not available through the gateway.',
   operation_unparseable: 'The operation could not be parsed. Correct it and try again.',
-  operation_incomplete: 'The gateway cannot account for everything in this operation. Use a simpler form.',
+  operation_incomplete:
+    'Check that every name in it exists, and is spelled with its schema where it is not on the search path; else use a simpler form.',
   // plumbing
   audit_unavailable: 'The audit trail cannot be written, so nothing is forwarded. Try again later.',
   record_unavailable: 'The session cannot be recorded, so nothing is forwarded. Try again later.',

@@ -56,10 +56,11 @@ allowed(setting) if {
 	lower(setting.value) in {"on", "off", "true", "false", "1", "0"}
 }
 
-# With no schema in it, names that are not qualified are not found: pg_dump sets it so.
+# To what it is, as many drivers do, or to nothing, as pg_dump does: the classifier knows the path it reads names by.
 allowed(setting) if {
 	lower(setting.name) == "search_path"
-	setting.value in {"", "''", "\"\"", "pg_catalog"}
+	unsure := input.action.properties.incomplete
+	not "setting_changes_meaning" in unsure
 }
 
 free := {

@@ -21,16 +21,29 @@ const meaning: ReadonlySet<string> = new Set([
   'xmloption',
 ]);
 
-/** True when setting `name` to `value` may change what statements mean. `undefined`: back to the session's default. */
-export function changesMeaning(name: string, value: string | undefined): boolean {
+/**
+ * True when setting `name` to `value` may change what statements mean. `undefined`: back to the session's default.
+ *
+ * @param path - the schemas that names are looked up in, as the session was opened
+ */
+export function changesMeaning(name: string, value: string | undefined, path: readonly string[]): boolean {
   const setting = name.toLowerCase();
   if (!meaning.has(setting)) return false;
   if (value === undefined) return false;
-  // Without schemas on the path a name means what it did or nothing at all.
-  if (setting === 'search_path') return !(value === '' || value === 'pg_catalog' || value === '""');
+  if (setting === 'search_path') return !keepsNames(value, path);
   if (setting === 'standard_conforming_strings') return value.toLowerCase() !== 'on';
   if (setting === 'client_encoding') return !['utf8', 'utf-8', 'unicode'].includes(value.toLowerCase());
   return setting !== 'escape_string_warning' && setting !== 'array_nulls' && setting !== 'xmloption';
+}
+
+/** The path as it is; or none, where a name means what it did or nothing at all. */
+function keepsNames(value: string, path: readonly string[]): boolean {
+  const schemas = value.split(',').map((schema) => schema.trim());
+  if (schemas.length === 1 && ['', '""', 'pg_catalog'].includes(schemas[0] ?? '?')) return true;
+  // Only names that mean themselves without quotes: anything else is not worth reading.
+  if (!schemas.every((schema) => /^[a-z_][a-z0-9_]*$/.test(schema))) return false;
+  const fixed = path[0] === 'pg_catalog' && schemas[0] !== 'pg_catalog' ? path.slice(1) : path;
+  return schemas.length === fixed.length && schemas.every((schema, index) => schema === fixed[index]);
 }
 
 /** `set_config(name, value, local)` is SET in the shape of a function. */
@@ -43,7 +56,7 @@ export function noteSetting(a: Analysis, call: Call, args: readonly Ast[]): void
     return;
   }
   a.settings.push({ name, value, local: literalText(args[2]) === 'true' });
-  if (changesMeaning(name, value ?? 'unknown')) {
+  if (changesMeaning(name, value ?? 'unknown', a.around.path)) {
     a.incomplete.add('setting_changes_meaning');
     a.changesCatalog = true;
   }

@@ -99,8 +99,8 @@ function set(a: Analysis, body: Ast): Meaning {
       opaque: true,
     };
   }
-  const several = args.length > 1 || args.includes(undefined);
-  if (changesMeaning(name, kind === 'VAR_SET_CURRENT' ? 'unknown' : several ? 'unknown' : value)) {
+  const unread = kind === 'VAR_SET_CURRENT' || args.includes(undefined) || (args.length > 1 && name !== 'search_path');
+  if (changesMeaning(name, unread ? 'unknown' : value, a.around.path)) {
     a.incomplete.add('setting_changes_meaning');
     a.changesCatalog = true;
   }
