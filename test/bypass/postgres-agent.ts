@@ -26,6 +26,8 @@ export interface Told {
 /** One logged-in connection. */
 export class Agent {
   readonly client: WireClient;
+  /** The parser's words about what it typed may quote that to it. */
+  hearsItself = false;
   readonly #canaries: readonly string[];
   readonly #received: Buffer[] = [];
   #names = 0;

@@ -5,7 +5,7 @@ import { afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { systemClock } from '../../proxy/core/clock.ts';
 import type { JsonObject } from '../../proxy/core/types.ts';
 import type { TestGatewayOptions } from '../support/gateway.ts';
-import { frontend, rowsOf } from '../support/wire-client.ts';
+import { frontend } from '../support/wire-client.ts';
 import { type Agent, everyWay, tell } from './postgres-agent.ts';
 import { openStage, type Stage, spoken } from './postgres-stage.ts';
 
@@ -76,6 +76,8 @@ describe('labels that change', () => {
     await label(stage, 'tickets', { labels: ['secret'] });
     const told = tell(await agent.client.extended(bind({ statement: 's' }), execute()));
     expect(told).toMatchObject({ types: 'EZ', code: 'secret_relation', status: 'I' });
+    // Binding alone hands over parameters.
+    expect(tell(await agent.client.extended(bind({ statement: 's' })))).toMatchObject({ code: 'secret_relation' });
     expect(await agent.rows('SELECT 1')).toEqual([['1']]);
   });
 

@@ -106,7 +106,8 @@ async function openBehind(tap: Tap, postgres: PostgresServer, options: TestGatew
       await gateway.gateway.close();
       texts.push(['log', Buffer.from(gateway.log.join(''))], ['audit', await readFile(gateway.auditFile)]);
       texts.push(...(await recordings(gateway.recordDir)));
-      texts.push(...agents.map((agent) => ['received', agent.received] as const));
+      const listening = agents.filter(({ hearsItself }) => !hearsItself);
+      texts.push(...listening.map((agent) => ['received', agent.received] as const));
       return texts.flatMap(([where, bytes]) => leaksIn(bytes, canaries).map((value) => `${where}: ${value}`));
     },
     async close() {
