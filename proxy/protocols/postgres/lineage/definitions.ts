@@ -4,6 +4,7 @@
 import type { Effect } from '../classification.ts';
 import type { Analysis } from './analysis.ts';
 import { type Ast, bodyOf, child, flag, isAst, itemsOf, kindOf, list, stringOf, strings, text } from './ast.ts';
+import { createIndex } from './create-index.ts';
 import { defineNamed, defineRelation } from './define-relation.ts';
 import { findFunctions } from './functions.ts';
 import type { Relation } from './snapshot.ts';
@@ -77,7 +78,7 @@ const handlers: ReadonlyMap<string, Handler> = new Map<string, Handler>([
   ['ViewStmt', createView],
   ['RefreshMatViewStmt', refresh],
   ['AlterTableStmt', alterTable],
-  ['IndexStmt', (a, body) => onRelation(a, body, 'create_index', 'relation')],
+  ['IndexStmt', createIndex],
   ['DropStmt', drop],
   ['RenameStmt', rename],
   ['CommentStmt', (a, body) => onObject(a, body, 'comment', 'objtype')],
@@ -192,7 +193,9 @@ function noteFunctions(a: Analysis, call: Ast): void {
     named: false,
   });
   for (const each of found) a.call(each);
-  if (found.length === 0) noteObject(a, 'function', nameIn(call.funcname));
+  if (found.length > 0) return;
+  noteObject(a, 'function', nameIn(call.funcname));
+  a.incomplete.add('unknown_function');
 }
 
 function create(a: Analysis, body: Ast, kind: Relation['kind']): Meaning {
