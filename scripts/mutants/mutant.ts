@@ -1,0 +1,14 @@
+/** One defence, and how to switch it off. */
+export interface Mutant {
+  /** What is lost without it, in a few words. Unique. */
+  readonly name: string;
+  /** Path from the repository's root. */
+  readonly file: string;
+  /** Must be in the file exactly once. */
+  readonly find: string;
+  readonly replace: string;
+  /** Test files, without folder and extension, of `test/bypass/`. */
+  readonly tests: readonly string[];
+  /** Which of their tests to run, as a regular expression: those that must notice, and some that must still pass. */
+  readonly only?: string;
+}
