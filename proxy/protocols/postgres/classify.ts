@@ -176,7 +176,8 @@ class CachingClassifier implements CatalogClassifier {
     const around: Surroundings = {
       snapshot,
       views,
-      path: this.#path,
+      // The server passes over schemas that are not there or that the login may not use.
+      path: this.#path.filter((schema) => snapshot.schemas.has(schema)),
       database: this.#database,
       steps: { left: this.#bounds.sqlLineageStepsMax },
     };

@@ -288,6 +288,6 @@ export function buildSnapshot(rows: CatalogRows): Snapshot {
     operators,
     casts,
     foreignCasts,
-    schemas: new Set(rows.namespaces.map((row) => cell(row, 0))),
+    schemas: new Set(rows.namespaces.filter((row) => truth(row, 1)).map((row) => cell(row, 0))),
   };
 }

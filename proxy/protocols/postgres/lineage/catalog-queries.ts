@@ -125,8 +125,8 @@ FROM pg_catalog.pg_constraint k ${runsBy('pg_constraint', 'k.oid')}
 JOIN pg_catalog.pg_proc p ON p.oid = ${run} JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
 WHERE k.contypid <> 0 AND n.nspname NOT IN ${systemSchemas}`;
 
-/** schema. */
-export const namespaces = `SELECT nspname FROM pg_catalog.pg_namespace`;
+/** schema, whether the login may use it: one that it may not is passed over on the search path. */
+export const namespaces = `SELECT nspname, pg_catalog.has_schema_privilege(oid, 'USAGE') FROM pg_catalog.pg_namespace`;
 
 function changes(catalog: string, key: string, oid: string, label: string, filter = 'true'): string {
   return `SELECT '${label}' AS catalog, pg_catalog.hashtext(${key} || ' ' || x.xmin::pg_catalog.text)::pg_catalog.int8 AS hash
@@ -168,7 +168,8 @@ ${[
   changes('pg_cast', key, 'x.oid', 'cast'),
   `SELECT 'inheritance', pg_catalog.hashtext(inhrelid::pg_catalog.text || ' ' || inhparent::pg_catalog.text)::pg_catalog.int8
 FROM pg_catalog.pg_inherits`,
-  `SELECT 'schema', pg_catalog.hashtext(nspname::pg_catalog.text)::pg_catalog.int8 FROM pg_catalog.pg_namespace
+  `SELECT 'schema', pg_catalog.hashtext(nspname::pg_catalog.text
+  || pg_catalog.has_schema_privilege(oid, 'USAGE')::pg_catalog.text)::pg_catalog.int8 FROM pg_catalog.pg_namespace
 WHERE nspname !~ '^pg_(toast|temp_|toast_temp_)'`,
 ].join('\nUNION ALL ')}
 ) SELECT catalog, pg_catalog.count(*), pg_catalog.sum(hash) FROM x GROUP BY 1 ORDER BY 1`;

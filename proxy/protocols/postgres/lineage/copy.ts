@@ -40,6 +40,7 @@ function copyOut(a: Analysis, body: Ast, options: CopyOptions, onServer: boolean
   return {
     verb: 'copy_to',
     effects: ['copy', 'select'],
+    plainConstants: !onServer,
     ...selected(a, fields),
     control: onServer ? { type: 'none' } : { type: 'copy_out', options },
   };
@@ -62,6 +63,7 @@ function copyIn(a: Analysis, body: Ast, options: CopyOptions, onServer: boolean)
   return {
     verb: 'copy_from',
     effects: ['copy', 'insert'],
+    plainConstants: !onServer,
     control: onServer ? { type: 'none' } : { type: 'copy_in', options },
   };
 }

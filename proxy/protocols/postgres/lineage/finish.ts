@@ -12,6 +12,7 @@ import type {
 } from '../classification.ts';
 import type { Analysis, RelationRecord } from './analysis.ts';
 import { ancestors, type ColumnFact, descendants, type Relation } from './snapshot.ts';
+import type { Place } from './statements.ts';
 import { type Token, wordEnd } from './tokens.ts';
 import type { Field, LiteralGroup } from './value.ts';
 
@@ -210,14 +211,11 @@ function meets(a: Analysis, groups: readonly LiteralGroup[]): readonly BaseColum
   return named(columns);
 }
 
-/** Which constants of a byte range met which columns. A constant the analysis knows nothing of met anything. */
-export function literalFacts(
-  a: Analysis,
-  sql: Uint8Array,
-  tokens: readonly Token[],
-  start: number,
-  end: number,
-): Literal[] {
+/**
+ * Which constants of a statement met which columns. One that the analysis knows nothing of met anything, unless the
+ * kind of statement says otherwise (`plain`).
+ */
+export function literalFacts(a: Analysis, { sql, tokens, start, end }: Place, plain: boolean): Literal[] {
   const within = tokens.filter((token) => token.start >= start && token.start < end);
   const found = new Map<number, { token: Token; groups: LiteralGroup[] }>();
   for (const { location, group } of a.literals) {
@@ -232,7 +230,7 @@ export function literalFacts(
   for (const { token, groups } of found.values()) {
     literals.push({ start: token.start, end: token.end, meets: meets(a, groups) });
   }
-  for (const token of within) if (!found.has(token.end)) literals.push({ ...token, meets: 'unknown' });
+  for (const token of within) if (!found.has(token.end)) literals.push({ ...token, meets: plain ? [] : 'unknown' });
   return literals.sort((one, other) => one.start - other.start);
 }
 
@@ -256,10 +254,8 @@ function tokenAt(sql: Uint8Array, tokens: readonly Token[], location: number): T
 /** Facts that do not depend on what kind of statement it is. */
 export function commonFacts(
   a: Analysis,
-  sql: Uint8Array,
-  tokens: readonly Token[],
-  start: number,
-  end: number,
+  place: Place,
+  plain: boolean,
 ): Pick<
   ClassifiedStatement,
   | 'functions'
@@ -281,9 +277,9 @@ export function commonFacts(
     functions: [...a.functions.values()].map(({ schema, name, volatility }) => ({ schema, name, volatility })),
     objects: [...a.objects],
     settings: a.settings,
-    start,
-    end,
-    literals: literalFacts(a, sql, tokens, start, end),
+    start: place.start,
+    end: place.end,
+    literals: literalFacts(a, place, plain),
     parameters,
     incomplete: [...a.incomplete].sort(),
     hasWhere: a.everyWriteRestricted,

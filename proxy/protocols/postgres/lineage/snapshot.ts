@@ -125,6 +125,7 @@ export interface Snapshot {
   readonly casts: ReadonlyMap<Oid, readonly CastFact[]>;
   /** Those that run a function outside the system schemas. */
   readonly foreignCasts: readonly (CastFact & { readonly code: FunctionName })[];
+  /** Schemas that the login may use. */
   readonly schemas: ReadonlySet<string>;
 }
 

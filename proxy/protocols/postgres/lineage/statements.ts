@@ -27,6 +27,8 @@ export interface Meaning {
   readonly limit?: number | undefined;
   /** Its body was not followed on purpose, so nodes that were not seen are no mistake. */
   readonly opaque?: boolean;
+  /** Constants that are no expressions (counts, options, settings of the server's own) say nothing of any column. */
+  readonly plainConstants?: boolean;
 }
 
 /** Where in the query string a statement is. */
@@ -61,7 +63,7 @@ function assemble(a: Analysis, meaning: Meaning, place: Place): ClassifiedStatem
     output,
     control: meaning.control ?? { type: 'none' },
     changesCatalog: a.changesCatalog,
-    ...commonFacts(a, place.sql, place.tokens, place.start, place.end),
+    ...commonFacts(a, place, meaning.plainConstants === true),
   };
 }
 

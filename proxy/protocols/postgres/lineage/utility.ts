@@ -107,6 +107,8 @@ function set(a: Analysis, body: Ast): Meaning {
   return {
     verb: kind === 'VAR_RESET' ? 'reset' : 'set',
     effects: ['set'],
+    // A setting of someone's own may hold anything.
+    plainConstants: !name.includes('.'),
     control: { type: 'set', name, value, local },
     opaque: true,
   };
@@ -143,6 +145,7 @@ function literalRange(node: Ast, place: Place): { start: number; end: number } {
 function fetch(body: Ast): Meaning {
   const move = flag(body, 'ismove');
   return {
+    plainConstants: true,
     verb: move ? 'move' : 'fetch',
     effects: ['select'],
     control: { type: 'fetch', name: text(body, 'portalname'), move },

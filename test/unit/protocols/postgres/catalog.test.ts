@@ -251,6 +251,33 @@ describe('names', () => {
   });
 });
 
+test('a schema that the login may not use is passed over, as the server does', async () => {
+  await ddl(`CREATE ROLE narrow LOGIN PASSWORD 'narrow'; CREATE SCHEMA closed; CREATE TABLE closed.w (a int); CREATE SCHEMA open;
+    CREATE TABLE open.w (b int); GRANT USAGE ON SCHEMA open TO narrow; GRANT SELECT ON open.w TO narrow`);
+  const limited = await openClient({ ...server, user: 'narrow', password: 'narrow' }, database);
+  const own = await createClassifier({
+    query: queryOn(limited),
+    serverMajor: 18,
+    searchPath: ['closed', 'open'],
+    database,
+    user: 'narrow',
+    clock: clock(),
+    limits: { ...limits, ...idle },
+  });
+  const found = async () => {
+    const answer = await own.classify(Buffer.from('SELECT 1 FROM w'));
+    return 'statements' in answer ? answer.statements[0]?.relations.map(({ schema }) => schema) : [];
+  };
+  await limited.query('SET search_path = closed, open');
+  await limited.query('SELECT b FROM w');
+  expect(await found()).toEqual(['open']);
+  await ddl('GRANT USAGE ON SCHEMA closed TO narrow');
+  await own.invalidate();
+  expect(await found()).toEqual(['closed']);
+  await own.close();
+  await limited.end();
+});
+
 test('arrays of text are read as PostgreSQL writes them', () => {
   expect(textArray('{a,"b c","d\\"e","f\\\\g",""}')).toEqual(['a', 'b c', 'd"e', 'f\\g', '']);
   expect(textArray('{}')).toEqual([]);
