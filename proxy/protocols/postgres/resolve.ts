@@ -30,8 +30,8 @@ export function resolve(classified: Classified, scope: NameScope): Resolved | 'u
   for (const statement of classified.statements) {
     const meaning = follow(statement, scope, local);
     if (meaning === 'unsettled') return 'unsettled';
-    if (meaning !== statement) alone = false;
     const stale = dirty && (meaning.relations.length > 0 || meaning.functions.length > 0);
+    if (meaning !== statement || stale) alone = false;
     statements.push(stale ? incomplete(meaning, 'catalog_changed_in_transaction') : meaning);
     define(statement, local);
     if (statement.changesCatalog) dirty = true;
