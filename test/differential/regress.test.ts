@@ -1,7 +1,7 @@
 /**
  * Every query and modification in PostgreSQL's regression suite: either the classifier names the same relations and
  * columns as the server does, and knows at least the origins that the server gives its result columns, or it says
- * that it is incomplete. Runs for minutes, so only when asked to: SALLYPORT_DIFFERENTIAL=1.
+ * that it is incomplete. Runs for minutes, so only in CI (CI=true) and when asked to: SALLYPORT_DIFFERENTIAL=1.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type pg from 'pg';
@@ -10,7 +10,7 @@ import { type PostgresServer, startPostgres } from '../support/postgres.ts';
 import { regressionScripts } from './corpus.ts';
 import { classifierOn, compareScript, connect, emptyReport } from './run.ts';
 
-const wanted = process.env.SALLYPORT_DIFFERENTIAL === '1';
+const wanted = process.env.SALLYPORT_DIFFERENTIAL === '1' || process.env.CI === 'true';
 
 /** Disagreements that were looked at, and why they are none. */
 const understood: readonly string[] = [

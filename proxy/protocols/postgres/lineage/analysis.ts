@@ -26,6 +26,8 @@ export interface RelationRecord {
   locked: boolean;
   define: boolean;
   wholeRow: boolean;
+  /** The relation whose foreign key takes a write here. */
+  cascadedFrom: Relation | undefined;
   /** Columns named, or meant by a star, whatever becomes of them. */
   readonly named: Set<ColumnFact>;
   readonly uses: Map<ColumnFact, Set<ColumnUse>>;
@@ -41,6 +43,8 @@ const controlUses: ReadonlySet<ColumnUse> = new Set(['equality', 'predicate', 'o
 export class Analysis {
   readonly around: Surroundings;
   readonly relations = new Map<Relation, RelationRecord>();
+  /** Those that the statement names. */
+  readonly namedRelations = new Set<Relation>();
   readonly functions = new Map<string, FunctionName>();
   /** What calls of `set_config` change. */
   readonly settings: SettingUse[] = [];
@@ -89,6 +93,7 @@ export class Analysis {
         locked: false,
         define: false,
         wholeRow: false,
+        cascadedFrom: undefined,
         named: new Set(),
         uses: new Map(),
       };

@@ -10,7 +10,7 @@ import { resolveOperator } from './operators.ts';
 import { columnOf, type Scope } from './scope.ts';
 import { noteSetting } from './settings.ts';
 import { isSystem } from './snapshot.ts';
-import { lookUpType, noteType } from './types.ts';
+import { lookUpType, noteType, oids } from './types.ts';
 import { anything, combine, derived, type Field, nothing, type Value } from './value.ts';
 
 /** A call that was resolved, with its arguments' values. */
@@ -161,4 +161,12 @@ function castInFunctionNotation(a: Analysis, names: readonly Ast[], args: readon
   if (type === undefined || argument === undefined || args.length !== 1) return undefined;
   noteType(a, type);
   return isSystem(type.schema) ? derived(argument, type.oid) : castTo(a, argument, type.oid);
+}
+
+/** GROUPING(…). */
+export function groupingFunction(a: Analysis, body: Ast, scope: Scope): Value {
+  const values = expressions(a, list(body, 'args'), scope);
+  // It says which columns a row is grouped by, nothing of what is in them.
+  for (const value of values) a.use(value, 'group');
+  return { ...nothing, type: oids.int4 };
 }

@@ -3,9 +3,10 @@
  * makes the statement incomplete.
  */
 import type { Analysis } from './analysis.ts';
-import { type Ast, bodyOf, child, flag, isAst, itemsOf, kindOf, list, number, stringOf, text } from './ast.ts';
-import { functionCall, orderAndFilter, windowUses } from './calls.ts';
+import { type Ast, bodyOf, child, flag, itemsOf, kindOf, list, number, stringOf, text } from './ast.ts';
+import { functionCall, groupingFunction } from './calls.ts';
 import { expandStar, resolveReference, wholeRow } from './columns.ts';
+import { json, xml, xmlSerialize } from './documents.ts';
 import { resolveOperator } from './operators.ts';
 import { query } from './queries.ts';
 import { columnOf, nest, type Scope } from './scope.ts';
@@ -76,6 +77,11 @@ const handlers: ReadonlyMap<string, Handler> = new Map<string, Handler>([
   ['JsonKeyValue', json],
   ['JsonArgument', json],
 ]);
+
+/** Whether a kind of node is an expression. */
+export function isExpression(kind: string): boolean {
+  return handlers.has(kind);
+}
 
 function constant(a: Analysis, body: Ast): Value {
   return literalValue(constantType(body), a.literal(body));
@@ -326,7 +332,7 @@ function subLink(a: Analysis, body: Ast, scope: Scope): Value {
 }
 
 /** A scalar subquery without conditions hands its column on unchanged; with them its value tells about them. */
-function inside(value: Value, tested: ReadonlySet<ColumnFact>): Value {
+export function inside(value: Value, tested: ReadonlySet<ColumnFact>): Value {
   const row = value.row?.map((field) => ({ name: field.name, value: inside(field.value, tested) }));
   return { ...tainted(value, tested), row, constant: false };
 }
@@ -348,71 +354,6 @@ export function compareWithSubQuery(a: Analysis, body: Ast, scope: Scope, output
   const isRow = outputs.length !== 1;
   const resolved = resolveOperator(a, operator, isRow ? 0 : test.type, isRow ? 0 : (outputs[0]?.value.type ?? 0));
   return combine([test, ...outputs.map((field) => field.value)], oids.bool, resolved.unknown);
-}
-
-function groupingFunction(a: Analysis, body: Ast, scope: Scope): Value {
-  const values = expressions(a, list(body, 'args'), scope);
-  // It says which columns a row is grouped by, nothing of what is in them.
-  for (const value of values) a.use(value, 'group');
-  return { ...nothing, type: oids.int4 };
-}
-
-function xml(a: Analysis, body: Ast, scope: Scope): Value {
-  const named = list(body, 'named_args').map((node) => {
-    const target = bodyOf(node);
-    a.step(target);
-    return expression(a, child(target, 'val'), scope);
-  });
-  const values = [...named, ...expressions(a, list(body, 'args'), scope)];
-  return combine(values, text(body, 'op') === 'IS_DOCUMENT' ? oids.bool : oids.xml);
-}
-
-function xmlSerialize(a: Analysis, body: Ast, scope: Scope): Value {
-  const value = expression(a, child(body, 'expr'), scope);
-  return derived(value, resolveType(a, child(body, 'typeName')));
-}
-
-/** SQL/JSON: everything inside can influence the result; aggregates have their own ORDER BY, FILTER and OVER. */
-function json(a: Analysis, body: Ast, scope: Scope): Value {
-  const found: { values: Value[]; type: number } = { values: [], type: 0 };
-  for (const field in body) jsonPart(a, field, body[field], scope, found);
-  return combine(found.values, found.type);
-}
-
-function jsonPart(
-  a: Analysis,
-  field: string,
-  part: unknown,
-  scope: Scope,
-  found: { values: Value[]; type: number },
-): void {
-  if (Array.isArray(part)) {
-    for (const each of part) jsonPart(a, field, each, scope, found);
-    return;
-  }
-  if (!isAst(part)) return;
-  if (field === 'constructor') {
-    found.values.push(...orderAndFilter(a, part, scope));
-    const over = child(part, 'over');
-    if (over !== undefined) found.values.push(windowUses(a, over, scope));
-    const output = child(part, 'output');
-    if (output !== undefined) jsonPart(a, 'output', output, scope, found);
-  } else if (field === 'typeName') {
-    found.type = resolveType(a, part);
-  } else if (field === 'query') {
-    const { result, tested } = a.collecting(() => query(a, part, nest(scope)));
-    found.values.push(inside(combine(result.map((each) => each.value)), tested));
-  } else if (handlers.has(kindOf(part))) {
-    found.values.push(expression(a, part, scope));
-  } else if (kindOf(part).startsWith('Json') && isAst(part[kindOf(part)])) {
-    const body = bodyOf(part);
-    a.step(body);
-    for (const inner in body) jsonPart(a, inner, body[inner], scope, found);
-  } else {
-    // An unwrapped part: JsonValueExpr, JsonOutput, JsonBehavior, JsonFormat.
-    a.step(part);
-    for (const inner in part) jsonPart(a, inner, part[inner], scope, found);
-  }
 }
 
 const lostStar: readonly Field[] = [{ name: '*', value: anything }];

@@ -119,10 +119,12 @@ export function relationUses(a: Analysis): RelationUse[] {
   const facts = new RelationFacts();
   for (const [relation, record] of a.relations) {
     if (relation.kind === 'composite') continue;
-    copyAccess(facts.entry(relation, ''), record);
-    for (const column of record.named) facts.add(column, '', []);
-    for (const [column, uses] of record.uses) facts.add(column, '', uses);
-    for (const [column, uses] of ofSources(record)) facts.add(column, '', uses);
+    const { cascadedFrom: from } = record;
+    const reached = from === undefined || a.namedRelations.has(relation) ? '' : `${from.schema}.${from.name}`;
+    copyAccess(facts.entry(relation, reached), record);
+    for (const column of record.named) facts.add(column, reached, []);
+    for (const [column, uses] of record.uses) facts.add(column, reached, uses);
+    for (const [column, uses] of ofSources(record)) facts.add(column, reached, uses);
     const via = `${relation.schema}.${relation.name}`;
     if (relation.viewText === undefined) relatives(facts, relation, record, via);
     else underView(a, facts, relation, record, via);

@@ -28,6 +28,7 @@ export function knownRelation(a: Analysis, body: Ast): Relation | undefined {
     a.incomplete.add('unknown_relation');
     return undefined;
   }
+  a.namedRelations.add(relation);
   return relation;
 }
 
@@ -57,7 +58,10 @@ export function noteWritten(a: Analysis, relation: Relation): void {
     if (each.hasRules) a.incomplete.add('rule_on_relation');
     for (const hidden of each.hidden) a.call(hidden.name);
     for (const { type } of each.columns) noteColumnType(a, type);
-    for (const referencing of each.cascades) noteWritten(a, referencing);
+    for (const referencing of each.cascades) {
+      noteWritten(a, referencing);
+      a.record(referencing).cascadedFrom ??= each;
+    }
   }
 }
 
