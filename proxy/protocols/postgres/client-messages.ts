@@ -44,13 +44,13 @@ export class ClientMessages implements MessageSink {
     this.#judge = new Judge(conversation);
   }
 
-  /** Takes up the message that waited, if any. True when there is none any more. */
+  /** Takes up the message that waited, if any. True when there is none any more, and the next one may be read. */
   resume(): boolean {
     const held = this.#held;
-    if (held === undefined) return true;
+    if (held === undefined) return !this.#talk.awaitingCopy;
     if (this.#mustWait() || this.#dispatch(held) === 'wait') return false;
     this.#held = undefined;
-    return true;
+    return !this.#talk.awaitingCopy;
   }
 
   /** No message waits. */
@@ -60,7 +60,10 @@ export class ClientMessages implements MessageSink {
 
   onMessage(type: number, body: Buffer, chunk: Buffer, from: number, to: number): boolean {
     const held: Held = { type, body, chunk, from, to };
-    if (!this.#mustWait() && this.#dispatch(held) === 'done') return this.#talk.ending !== undefined;
+    if (!this.#mustWait() && this.#dispatch(held) === 'done') {
+      // CopyData is not held back: it must not be read before the upstream wants it.
+      return this.#talk.ending !== undefined || this.#talk.awaitingCopy;
+    }
     this.#held = held;
     return true;
   }
@@ -141,6 +144,8 @@ export class ClientMessages implements MessageSink {
       case frontendTypes.copyDone:
       case frontendTypes.copyFail:
         talk.copyIn = false;
+        // Another COPY of the same string may follow: what comes next may be its data.
+        talk.awaitingCopy = talk.expected.head?.kind === 'query';
         return this.#forward(talk.session.permit, message);
       case frontendTypes.flush:
       case frontendTypes.sync:
