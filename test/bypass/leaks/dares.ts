@@ -48,7 +48,7 @@ export function dare(random: Random, queries: Queries): string {
     () => `JSON_TABLE(${of('json')}, '$.*' COLUMNS (o FOR ORDINALITY))`,
     () => `ROWS FROM (generate_series(1, length(${of('text')})), generate_series(1, 2))`,
     () =>
-      `XMLTABLE('/r/x' PASSING ('<r>' || repeat('<x/>', length(${of('text')})) || '</r>')::xml COLUMNS o FOR ORDINALITY)`,
+      `XMLTABLE('/r/x' PASSING (('<r>' || repeat('<x/>', length(${of('text')})) || '</r>')::xml) COLUMNS o FOR ORDINALITY)`,
     () => `to_date(${of('text')}, 'YYYY')`,
     () => `generate_subscripts(${of('texts')}, 1)`,
   );
