@@ -8,7 +8,7 @@ import { Judge, type Permitted } from './judge.ts';
 import type { Portal, PreparedStatement } from './names.ts';
 import { boundParameters, noParameters, recordStatement } from './parameters.ts';
 import type { OperationPlan } from './plan.ts';
-import { denyDescribe, denyQuery, errorFields, refusalFields } from './refuse.ts';
+import { denialFields, denyDescribe, denyQuery, errorFields } from './refuse.ts';
 import { cutRefusal, Run } from './run.ts';
 import { announce } from './settle.ts';
 import type { Shaped } from './shapes.ts';
@@ -181,7 +181,7 @@ export class ClientMessages implements MessageSink {
   #denyQuery(refusal: Refusal, detail?: string): Progress {
     const talk = this.#talk;
     talk.group += 1;
-    talk.expected.push({ kind: 'deny', words: wordsOf(refusal, detail), simple: true });
+    talk.expected.push({ kind: 'deny', words: denialFields(refusal, detail), simple: true });
     talk.toUpstream.insert(talk.session.permit, denyQuery(talk.nonce));
     this.#recordRefusal(refusal);
     return 'done';
@@ -332,7 +332,7 @@ export class ClientMessages implements MessageSink {
 
   #denyExtended(refusal: Refusal, detail?: string): Progress {
     this.#recordRefusal(refusal);
-    return this.#failExtended(wordsOf(refusal, detail));
+    return this.#failExtended(denialFields(refusal, detail));
   }
 
   /** Makes the upstream fail here, or it failed before: either way it skips everything up to the next Sync. */
@@ -392,12 +392,6 @@ export class ClientMessages implements MessageSink {
 }
 
 const bodiless: ReadonlySet<number> = new Set([frontendTypes.sync, frontendTypes.flush, frontendTypes.copyDone]);
-
-/** @param detail - what the parser said, for the client that sent the text */
-function wordsOf(refusal: Refusal, detail: string | undefined): ErrorFields {
-  const message = detail === undefined ? refusal.message : `${refusal.message} ${detail}`;
-  return refusalFields({ ...refusal, message }, 'ERROR');
-}
 
 /** PREPARE needs its text again when the catalog changes. */
 function definesName({ control }: ClassifiedStatement): boolean {

@@ -103,6 +103,16 @@ export function errorFields(words: ErrorWords): ErrorFields {
  * server's error is then rewritten, found again by a name that carries a nonce.
  */
 
+/**
+ * The fields of the error that stands for a denied message.
+ *
+ * @param detail - what the parser said, for the client that sent the text and nobody else
+ */
+export function denialFields(refusal: Refusal, detail: string | undefined): ErrorFields {
+  const message = detail === undefined ? refusal.message : `${refusal.message} ${detail}`;
+  return refusalFields({ ...refusal, message }, 'ERROR');
+}
+
 /** The name of a statement that cannot exist. `nonce` is unguessable, of letters and digits, and used once. */
 export function denyName(nonce: string): string {
   return `sallyport_deny_${nonce}`;
