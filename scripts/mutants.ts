@@ -1,7 +1,7 @@
 /**
  * `make mutants`: switches the named defences off, one at a time, in a copy of the repository, and expects the evasions
  * of `test/bypass/` to notice. A defence that can go without a test noticing is one that will.
- *   node scripts/mutants.ts [--only TEXT] [--list]
+ *   node scripts/mutants.ts [--only TEXT]… [--list]
  * The last line is `N passed, N failed`; a mutant that survives is a failure, and so is one that only breaks everything.
  */
 import { parseArgs } from 'node:util';
@@ -11,11 +11,14 @@ import { mutants } from './mutants/list.ts';
 import type { Mutant } from './mutants/mutant.ts';
 import { runTests } from './mutants/run-tests.ts';
 
-const { values } = parseArgs({ options: { only: { type: 'string' }, list: { type: 'boolean', default: false } } });
+const { values } = parseArgs({
+  options: { only: { type: 'string', multiple: true }, list: { type: 'boolean', default: false } },
+});
 /** Copies in use at once, each with a gateway of its own in front of one server. */
 const copiesMax = 2;
 
-const chosen = mutants.filter(({ name, file }) => `${name} ${file}`.includes(values.only ?? ''));
+const texts = values.only ?? [''];
+const chosen = mutants.filter(({ name, file }) => texts.some((text) => `${name} ${file}`.includes(text)));
 if (values.list) {
   for (const { name, file } of chosen) console.log(`${file}: ${name}`);
   process.exit(0);

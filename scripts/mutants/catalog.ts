@@ -17,8 +17,8 @@ export const catalog: readonly Mutant[] = [
   {
     name: 'a foreign key takes a write along',
     file: `${lineage}/relations.ts`,
-    find: 'for (const referencing of each.cascades) noteWritten(a, referencing);',
-    replace: '',
+    find: 'for (const referencing of each.cascades) {',
+    replace: 'for (const referencing of each.cascades.slice(1e9)) {',
     tests: catalogTests,
     only: 'reaches out',
   },
@@ -31,7 +31,7 @@ export const catalog: readonly Mutant[] = [
     only: 'writes somewhere else',
   },
   {
-    name: 'a write reaches children and partitions',
+    name: 'a write sets off what children and partitions set off',
     file: `${lineage}/relations.ts`,
     find: 'for (const each of [relation, ...descendants(relation)]) {',
     replace: 'for (const each of [relation, ...descendants(relation).slice(1e9)]) {',

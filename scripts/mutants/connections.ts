@@ -74,8 +74,8 @@ export const connections: readonly Mutant[] = [
     file: `${pg}/codec/message-reader.ts`,
     find: 'if (sink.onOversize?.(type, total) !== true) {',
     replace: 'if (total < 0) {',
-    tests: protocol,
-    only: 'that is not one',
+    tests: ['postgres-statements'],
+    only: 'would not read as the server does',
   },
   {
     name: 'a message ends where its fields do',

@@ -158,7 +158,7 @@ export const results: readonly Mutant[] = [
     find: 'decision.masks.columns.size > 0 ||',
     replace: 'decision.masks.columns.size < 0 &&',
     tests: masking,
-    only: 'errors and notices',
+    only: 'errors and notices|only selected',
   },
   {
     name: 'literals that meet a labelled column are kept as hashes',

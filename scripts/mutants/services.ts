@@ -119,14 +119,6 @@ export const services: readonly Mutant[] = [
     only: 'cannot be carried out|every type',
   },
   {
-    name: 'an obligation that does not exist refuses',
-    file: 'proxy/policy/result.ts',
-    find: 'if (!obligationTypes.has(kind)) {',
-    replace: 'if (obligationTypes.size < 0) {',
-    tests: enforcement,
-    only: 'cannot be carried out|every type',
-  },
-  {
     name: 'a token is for this gateway',
     file: 'proxy/identity/verify.ts',
     find: '      audience: issuer.audience,\n',

@@ -72,6 +72,26 @@ describe('a conversion that a set operation makes', () => {
   });
 });
 
+describe('a lookup by equality', () => {
+  const days = `generate_series('1930-01-01'::date, '2020-01-01', '1 day')`;
+  for (const sql of [
+    `SELECT g FROM customers, ${days} g WHERE date_of_birth = g AND id = 1`,
+    `SELECT g FROM customers JOIN ${days} g ON date_of_birth = g`,
+    `SELECT id FROM customers WHERE date_of_birth IN (SELECT ${days}::date)`,
+    `SELECT id FROM customers WHERE date_of_birth = ANY (ARRAY(SELECT ${days}::date))`,
+    `SELECT v FROM customers, (SELECT '987-65-' || g AS v FROM generate_series(1000, 9999) g) x WHERE ssn = v`,
+    `WITH x(v) AS (VALUES ('987-65-4321'), ('none')) SELECT v FROM customers, x WHERE ssn = v`,
+    `DELETE FROM scratch.notes n USING customers c, ${days} g WHERE c.date_of_birth = g AND n.id = 1 RETURNING g`,
+  ]) {
+    test(`compares with constants, not with every value there could be: ${sql}`, () => expectRefused(sql));
+  }
+
+  test('may compute its constant', async () => {
+    const sql = `SELECT id, ssn FROM customers WHERE ssn = format('%s-%s', '987-65', 4321)`;
+    expect(await attacker.query(sql)).toEqual({ rows: [['1', '***4321']], error: undefined });
+  });
+});
+
 describe('an index on working data', () => {
   for (const sql of [
     'CREATE UNIQUE INDEX ON scratch.contacts ((left(phone, 9)))',

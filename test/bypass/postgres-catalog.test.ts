@@ -26,6 +26,9 @@ INSERT INTO inherits_base VALUES (1, 'elsewhere');
 CREATE TABLE scratch.parted (id integer, note text) PARTITION BY RANGE (id);
 CREATE TABLE part_elsewhere PARTITION OF scratch.parted FOR VALUES FROM (0) TO (100);
 INSERT INTO part_elsewhere VALUES (1, 'elsewhere');
+CREATE TABLE scratch.parted_here (id integer) PARTITION BY RANGE (id);
+CREATE TABLE scratch.part_here PARTITION OF scratch.parted_here FOR VALUES FROM (0) TO (100);
+CREATE TRIGGER purges AFTER INSERT ON scratch.part_here FOR EACH ROW EXECUTE FUNCTION purge_trigger();
 CREATE TABLE scratch.domained (id integer, n purging);
 CREATE TYPE holds_domain AS (n purging);
 CREATE TABLE scratch.checked (id integer CHECK (purge() >= 0));
@@ -103,6 +106,8 @@ describe('a key or a child reaches out of working data', () => {
     "INSERT INTO scratch.parted VALUES (2, 'x')",
     'DELETE FROM scratch.parted WHERE id = 1',
     'TRUNCATE scratch.parted',
+    'INSERT INTO scratch.parted_here VALUES (1)',
+    'COPY scratch.parted_here FROM STDIN',
     'DROP TABLE scratch.parted',
     'DROP TABLE scratch.base CASCADE',
   ]);

@@ -236,6 +236,16 @@ describe('what an agent does with a catalog that changes', () => {
       status: 'E',
     });
     await agent.rows('ROLLBACK');
+    // Relations that were there before may be something else by now.
+    await agent.rows('BEGIN; CREATE TABLE scratch.fresh (s text)');
+    expect(await agent.told('SELECT line FROM scratch.lines')).toMatchObject({
+      code: 'operation_incomplete',
+      status: 'E',
+    });
+    await agent.rows('ROLLBACK');
+    const both = 'CREATE TABLE scratch.fresh (s text); SELECT line FROM scratch.lines';
+    expect(await agent.told(both)).toMatchObject({ code: 'operation_incomplete', status: 'I' });
+    expect(await agent.rows('SELECT line FROM scratch.lines')).toEqual([]);
     const one = 'CREATE TABLE scratch.fresh (s text); INSERT INTO scratch.fresh VALUES (1)';
     expect(await agent.told(one)).toMatchObject({ code: 'operation_incomplete', status: 'I' });
     await agent.rows('CREATE TABLE scratch.fresh (s text)');

@@ -52,6 +52,8 @@ export function dare(random: Random, queries: Queries): string {
     () => `to_date(${of('text')}, 'YYYY')`,
     () => `generate_subscripts(${of('texts')}, 1)`,
   );
+  const numbers = random.pick(['7310000, 7330000', '-2930000, -2910000']);
+  const days = random.pick([`date '1931-01-01', '1931-12-31', '1 day'`, `date '2047-01-01', '2047-12-31', '1 day'`]);
   const column = random.pick(table.columns.filter(({ labelled }) => labelled));
   return random.make(
     () => `SELECT p.${key} FROM ${from}, ${rows} AS r WHERE ${one}`,
@@ -74,6 +76,15 @@ export function dare(random: Random, queries: Queries): string {
       `SELECT p.${key} FROM ${from} WHERE p.${column.name} IN (SELECT o.${column.name} FROM ${table.name} o WHERE o.${key} < 4)`,
     () =>
       `SELECT p.${key} FROM ${from} WHERE (p.${column.name}, 1) > (${random.pick(['NULL', 'p.' + column.name])}, 0)`,
+    // Every value there could be, compared by equality: a lookup that finds.
+    () => `SELECT g FROM ${from}, generate_series(${numbers}) g WHERE g = ${of('int')}`,
+    () => `SELECT g::date FROM ${from}, generate_series(${days}) g WHERE ${of('date')} = g::date`,
+    () => `SELECT p.${key} FROM ${from} WHERE ${of('date')} IN (SELECT generate_series(${days})::date)`,
+    () => `SELECT p.${key} FROM ${from} WHERE ${of('date')} = ANY (ARRAY(SELECT generate_series(${days})::date))`,
+    () =>
+      `WITH g(v) AS (SELECT v::date FROM generate_series(${days}) v) SELECT p.${key} FROM ${from} JOIN g ON g.v = ${of('date')}`,
+    () =>
+      `SELECT p.${key} FROM ${from}, LATERAL (SELECT v FROM generate_series(${numbers}) v WHERE v = ${of('int')}) g`,
     () => `SELECT p.${key} FROM ${from} ORDER BY ${any()}`,
     () => `SELECT p.${key}, p.${column.name} FROM ${from} ORDER BY 2`,
     () => `SELECT p.${key} FROM ${from} ORDER BY p.${column.name} USING <`,

@@ -94,6 +94,7 @@ export const tables: readonly Table[] = [
 
 /** Objects alone; the rows come with {@link rowsSql}. */
 export const schemaSql = `
+ALTER ROLE :role SET max_parallel_workers_per_gather = 0;
 CREATE SCHEMA scratch;
 CREATE TYPE mood AS ENUM ('calm', 'cross', 'glad');
 CREATE TYPE pair AS (a text, b integer);

@@ -37,7 +37,7 @@ const settings = [
   `SET DateStyle TO 'ISO, DMY'`,
   `SET bytea_output TO 'escape'`,
   'SET extra_float_digits TO 0',
-  `SET client_min_messages TO 'debug5'`,
+  `SET client_min_messages TO 'log'`,
   'RESET client_min_messages',
   `SET search_path TO 'scratch'`,
   `SET search_path TO ''; RESET search_path`,

@@ -165,6 +165,18 @@ const functionKinds: Record<string, FunctionFact['kind']> = {
   p: 'procedure',
 };
 
+/** Facts of rows that stay the same objects from snapshot to snapshot: those of what came with the server. */
+const functionOfRow = new WeakMap<Row, FunctionFact>();
+
+function knownFunction(row: Row): FunctionFact {
+  let known = functionOfRow.get(row);
+  if (known === undefined) {
+    known = readFunction(row);
+    functionOfRow.set(row, known);
+  }
+  return known;
+}
+
 function readFunction(row: Row): FunctionFact {
   const modes = (row[11] ?? '').replace(/[{},]/g, '');
   const allTypes = oids(row[10]);
@@ -251,7 +263,7 @@ export function buildSnapshot(rows: CatalogRows): Snapshot {
   const relationByOid = readRelations(rows);
   const functions = new Map<string, FunctionFact[]>();
   for (const row of rows.functions) {
-    const each = readFunction(row);
+    const each = knownFunction(row);
     add(functions, each.name, each);
   }
   const types = readTypes(rows);

@@ -55,12 +55,17 @@ export function item(name: string, columns: readonly Field[], relation?: Relatio
     name,
     relation,
     aliased,
-    columns,
+    columns: columns.map(varying),
     columnsVisible: true,
     nameVisible: name !== '',
     lateralOnly: false,
     system: new Map(),
   };
+}
+
+/** A column differs from row to row: to compare with one that is made of constants is a join, not a lookup. */
+function varying(field: Field): Field {
+  return field.value.constant ? { ...field, value: { ...field.value, constant: false } } : field;
 }
 
 /** What a lookup found. */
