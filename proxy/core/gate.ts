@@ -14,6 +14,7 @@ import type {
   AuditPort,
   Authorization,
   Clock,
+  Connection,
   Gateway,
   HistoryPort,
   IdentityPort,
@@ -21,11 +22,13 @@ import type {
   MetricsPort,
   PolicyPort,
   RecorderPort,
+  SessionHandle,
 } from './ports.ts';
 import { Quarantines } from './quarantine.ts';
 import { Rates } from './rates.ts';
 import { guarded, notAllowed, refusalOf, unsupportedIn } from './refusal.ts';
 import { type Prepared, Session, type SessionOwner } from './session.ts';
+import type { Tunnels } from './tunnels.ts';
 import type {
   CommandDraft,
   Credential,
@@ -51,6 +54,7 @@ export interface GateServices {
   readonly history: HistoryPort;
   readonly clock: Clock;
   readonly ids: Ids;
+  readonly tunnels: Tunnels;
   readonly limits: Limits;
 }
 
@@ -148,6 +152,23 @@ export class Gate implements Gateway, SessionOwner {
     this.#services.metrics.refusal(about.protocol, about.fault.code);
     this.#services.audit.append(event);
     return refusalOf(decisionId, about.fault, [], true);
+  }
+
+  issued({ identity, credential, ...about }: Parameters<Gateway['issued']>[0]): void {
+    const { protocol, clientAddress } = about;
+    this.#services.audit.write({
+      event: 'issued',
+      members: '',
+      own: { protocol, client_address: clientAddress, subject: subjectForAudit(identity), credential },
+    });
+  }
+
+  upstreamAt(host: string, port: number): string | undefined {
+    return this.#services.tunnels.find(host, port);
+  }
+
+  handOver(connection: Connection, upstream: string, session: SessionHandle): Promise<void> {
+    return this.#services.tunnels.serve(connection, upstream, { session, gateway: this });
   }
 
   judge<Plan>(session: Session, draft: CommandDraft<Plan>): Authorization<Plan> {

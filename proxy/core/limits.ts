@@ -14,6 +14,8 @@ export const limits = {
   listenerFailureMs: 10_000,
   /** Between two log lines about the same thing at a listener, however often it happens. */
   listenerLogIntervalMs: 10_000,
+  /** Tunnels being served at once; they are inside connections that the bounds above count. */
+  tunnelsMax: 1_000,
   /** From accept to an opened session. */
   loginTimeoutMs: 15_000,
   /** How long a session may go on after its identity expired, to end in the protocol's words. */
@@ -214,6 +216,80 @@ export const limits = {
   statementShapesMax: 4_096,
   statementShapeBytesMax: 4 * 1024,
 
+  // SSH
+  /** Attempts to log in on one connection, each signature, token and unusable key counted. */
+  sshLoginAttemptsMax: 10,
+  /** Open channels of one connection. */
+  sshChannelsMax: 64,
+  /** Ports that one connection has the host listen on. */
+  sshRemoteForwardsMax: 16,
+  /** From connecting to a host until the gateway is logged in there. */
+  sshConnectTimeoutMs: 10_000,
+  /** A host that says nothing for so long is asked whether it is there, so many times before it counts as gone. */
+  sshKeepaliveIntervalMs: 15_000,
+  sshKeepaliveUnansweredMax: 3,
+  /** How long a host may take to end what it was told to end, and a client to take its last words. */
+  sshEndPatienceMs: 2_000,
+  /** Bytes of a script that is read from standard input before anything of it runs. */
+  sshScriptBytesMax: 16 * 1024,
+  /** Sets of masks over output that are kept ready; a policy has a few. */
+  sshMaskSetsMax: 64,
+  /** Characters of one line of a judged shell, and lines it remembers. */
+  sshLineLengthMax: 4_096,
+  sshLineHistoryMax: 100,
+  /** How long a login shell that was looked at is believed to be what it was. */
+  sshShellProbeMs: 5 * 60_000,
+  /** Until the answer to the question what the login shell is. */
+  sshShellProbeTimeoutMs: 5_000,
+  sshShellProbeBytesMax: 64 * 1024,
+  /** Bytes of one operation's output that its recording keeps; the rest is counted and hashed. */
+  sshRecordBytesPerOperationMax: 8 * 1024 * 1024,
+
+  // SSH: certificates and keys
+  /** A certificate. With what a login adds it must fit into one SSH packet of 35,000 bytes. */
+  sshCertificateBytesMax: 32 * 1024,
+  /** Principals of one certificate, as in OpenSSH. */
+  sshCertificatePrincipalsMax: 256,
+  /** Bits of an RSA modulus. */
+  sshRsaBitsMin: 2_048,
+  sshRsaBitsMax: 8_192,
+  /** A public key as one line of text, its comment included. */
+  sshPublicKeyLineBytesMax: 8 * 1024,
+  /** An identity as JSON inside a certificate. */
+  sshIdentityBytesMax: 16 * 1024,
+  /** How long a certificate of the gateway holds at most; it never outlives the token it was issued for. */
+  sshCertificateLifetimeSecondsMax: 3_600,
+  /** Tokens that were exchanged for a certificate and have not expired; past it nothing is issued until one has. */
+  sshExchangedTokensMax: 50_000,
+  /** How long `sallyport ssh login` waits for its certificate, and for another login in the same directory. */
+  sshExchangeTimeoutMs: 15_000,
+  sshLoginLockTimeoutMs: 30_000,
+  sshLoginLockIntervalMs: 50,
+  /** With less than this left of a certificate a new one is fetched. */
+  sshCertificateRenewalMs: 60_000,
+  /** What a gateway may say to whom it refuses a certificate. */
+  sshRefusalBytesMax: 4 * 1024,
+  /** A file of known hosts. */
+  sshKnownHostsBytesMax: 1024 * 1024,
+
+  // SSH: shell texts
+  /** A command or script that is read before it runs. */
+  shellTextBytesMax: 16 * 1024,
+  /** Substitutions, here-documents and parameter expansions of one text, nested or not. */
+  shellExpansionsMax: 64,
+  /** Brackets inside one another, of any kind, quoted or not: reading takes time that grows with their depth. */
+  shellNestingMax: 20,
+  /** Words of one command. */
+  shellWordsMax: 4_096,
+  /** Commands of one text, each round of a loop counted. */
+  shellStepsMax: 2_048,
+  /** `sh -c`, `sudo`, `eval` and their like inside one another. */
+  shellDepthMax: 8,
+  /** Words that one brace expansion makes. */
+  shellBraceWordsMax: 64,
+  /** Code units of one expanded word, and of a text in canonical form. */
+  shellWordLengthMax: 64 * 1024,
+
   // masks
   /** Code units of an author's `redact_pattern`. */
   maskPatternLengthMax: 512,
@@ -229,10 +305,43 @@ export const limits = {
   maskedValueBytesMax: 1024 * 1024,
   /** One row that has a masked column; it must be held whole. */
   maskedRowBytesMax: 64 * 1024 * 1024,
-  /** Code units of a streamed text held back until a detector can tell; also the longest thing one detects. */
+  /** Bytes of a stream held back until a detector can tell, but for finds that overlap; also the longest thing one detects. */
   detectorHoldLengthMax: 16 * 1024,
+  /** How far back from the beginning of a find its detector looks, in bytes. */
+  detectorLookBehindBytes: 96,
+  /** The longest terminal sequence that is looked through. */
+  terminalSequenceBytesMax: 64,
+  /** How much of a chunk is looked at in one go. */
+  maskSliceBytes: 64 * 1024,
+  /** How long a stream to a person's terminal is held back: then what is held is shown, under a weaker guarantee. */
+  maskIdleMs: 20,
   /** Columns of a result set (PostgreSQL's own bound). */
   resultColumnsMax: 1_664,
+
+  // SSH: SFTP and scp
+  /** What the length of an SFTP packet may say, in both directions; OpenSSH's SFTP_MAX_MSG_LENGTH. */
+  sftpPacketBytesMax: 256 * 1024,
+  /** Any SFTP request but a WRITE, and any answer that the gateway itself reads. They are held whole. */
+  sftpRequestBytesMax: 64 * 1024,
+  /** One path, as in Linux. */
+  sftpPathBytesMax: 4_096,
+  /** SFTP requests of one channel that are not answered; past it the client is not read. */
+  sftpOutstandingMax: 1_024,
+  sftpHandlesMax: 1_024,
+  /** Folders of one path that do not exist and are looked up one by one, to find the last one that does. */
+  sftpMissingFoldersMax: 32,
+  /** Refusals of one SFTP channel that are told on standard error as well. */
+  sftpRefusalsToldMax: 20,
+  /** Characters of a refusal's text in an SFTP STATUS. */
+  sftpRefusalTextMax: 1_024,
+  /** Until the host answers a question of the gateway's own. */
+  sftpAnswerTimeoutMs: 30_000,
+  /** A control line or message of scp. */
+  scpLineBytesMax: 8 * 1024,
+  /** Folders within folders. */
+  scpDepthMax: 128,
+  /** One file: the largest of ext4. */
+  scpFileBytesMax: 16 * 1024 ** 4,
 } as const;
 
 /** The bounds, as `limits:` in the configuration may narrow or widen them. */

@@ -4,6 +4,7 @@ import { compilePattern, type Pattern } from './masker/pattern.ts';
 import { redactor } from './masker/redact.ts';
 import type { MaskMethod } from './types.ts';
 
+export { type ByteMasker, createByteMasker } from './masker/bytes.ts';
 export { hashPrefix } from './masker/keyed-hash.ts';
 export { mostPrivate, parseMaskMethod } from './masker/method.ts';
 export { createTextMasker, type TextMasker } from './masker/stream.ts';

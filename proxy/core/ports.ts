@@ -1,7 +1,7 @@
 /**
  * The interfaces that the services implement, so that the gate and the protocols depend on none of them.
  */
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Permit } from './permit.ts';
 import type {
   CommandDraft,
@@ -21,10 +21,12 @@ import type {
 /** The answer to `authorize`: a permit to forward, or what to tell the client. Never both. */
 export type Authorization<Plan = unknown> = { readonly permit: Permit<Plan> } | { readonly refusal: Refusal };
 
-/** An accepted connection. The adapter owns the socket until `serve` settles. */
+/** An accepted connection, or the inside of a tunnel. The adapter owns the socket until `serve` settles. */
 export interface Connection {
-  readonly socket: Socket;
+  readonly socket: Duplex & { setNoDelay?(noDelay: boolean): unknown; readonly bytesRead?: number };
   readonly clientAddress: string;
+  /** Set for a tunnel: the one upstream it leads to, whatever else the adapter serves. */
+  readonly upstream?: string | undefined;
 }
 
 /** One protocol. Adding one is a folder and a line in `protocols/index.ts`. */
@@ -47,6 +49,18 @@ export interface Gateway {
   open(init: SessionInit): Promise<{ readonly session: SessionHandle } | { readonly refusal: Refusal }>;
   /** Audits a connection that never became a session (bad token, malformed first packet). */
   reject(about: { protocol: string; clientAddress: string; fault: Fault; identity?: Identity }): Refusal;
+  /**
+   * Audits a credential that the gateway is about to hand out itself: what it is, never what it is made of.
+   * @throws GatewayError `audit_unavailable`: it must then not be handed out.
+   */
+  issued(about: { protocol: string; clientAddress: string; identity: Identity; credential: JsonObject }): void;
+  /** The upstream that is known by this name, or at this address. */
+  upstreamAt(host: string, port: number): string | undefined;
+  /**
+   * Serves a permitted tunnel to a known upstream by that upstream's own adapter, until either ends. What is inside
+   * logs in by itself, as the same subject as `session` or not at all. Never rejects.
+   */
+  handOver(connection: Connection, upstream: string, session: SessionHandle): Promise<void>;
 }
 
 /** A session: one subject at one upstream, from its permitted `connect` to its close. */
@@ -130,7 +144,7 @@ export interface AuditPort {
 
 /** An audit event: a prefix of already serialised members (cached by the gate), and what differs each time. */
 export interface AuditEvent {
-  readonly event: 'opened' | 'decided' | 'completed' | 'closed' | 'rejected' | 'activated';
+  readonly event: 'opened' | 'decided' | 'completed' | 'closed' | 'rejected' | 'issued' | 'activated';
   /**
    * Members serialised once and used many times: `"a":1,"b":2`, without braces, valid JSON members.
    * Empty string for none.

@@ -28,6 +28,7 @@ const obligationTypes = new Set([
   'rate',
   'justify',
   'end_session',
+  'shell_mode',
 ]);
 
 /**
@@ -141,6 +142,11 @@ function checkObligation(type: string, properties: JsonObject): void {
       const { value, window_seconds } = shape(properties, type, ['value', 'window_seconds']);
       count(value, type);
       if (count(window_seconds, type) === 0) throw invalid('rate has no window');
+      return;
+    }
+    case 'shell_mode': {
+      const { value } = shape(properties, type, ['value']);
+      if (value !== 'judged' && value !== 'recorded') throw invalid('shell_mode is neither judged nor recorded');
       return;
     }
     default:

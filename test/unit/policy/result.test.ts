@@ -135,6 +135,10 @@ describe('a result is refused', () => {
       allow({ obligations: [{ id: 'o', type: 'record', properties: { value: 'some' } }] }),
     ],
     [
+      'with an unknown way to watch a shell',
+      allow({ obligations: [{ id: 'o', type: 'shell_mode', properties: { value: 'trusted' } }] }),
+    ],
+    [
       'with a rate without a window',
       allow({ obligations: [{ id: 'o', type: 'rate', properties: { value: 5, window_seconds: 0 } }] }),
     ],
