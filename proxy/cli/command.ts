@@ -7,6 +7,8 @@ const help = `sallyport: a gateway between AI agents and what they reach
   sallyport serve --config FILE     run the gateway (SIGTERM drains, SIGHUP activates bundle, data and certificates)
   sallyport check --config FILE     say whether the configuration, its secrets and its bundle hold
   sallyport token AGENT             an access token from the profile of the demo (--help for other issuers)
+  sallyport ssh login               a certificate that ssh logs in with at the gateway (--help)
+  sallyport ssh-config              what ssh needs to know about the gateway and its hosts (--help)
   sallyport audit verify|tail|query the audit trail (--help)
   sallyport replay FILE             a recording (--help)
   sallyport --version
@@ -16,6 +18,8 @@ const commands: Readonly<Record<string, () => Promise<{ run: Command }>>> = {
   serve: () => import('./serve.ts'),
   check: () => import('./check.ts'),
   token: () => import('./token.ts'),
+  ssh: () => import('./ssh.ts'),
+  'ssh-config': () => import('./ssh-config.ts'),
   audit: () => import('./audit.ts'),
   replay: () => import('./replay.ts'),
 };

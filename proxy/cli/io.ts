@@ -1,6 +1,6 @@
 /** What a subcommand reads and writes besides its arguments, so that tests can stand in for the terminal. */
 export interface Io {
-  readonly stdout: { write(text: string): unknown };
+  readonly stdout: { write(text: string): unknown; readonly isTTY?: boolean };
   readonly stderr: { write(text: string): unknown };
   readonly env: Readonly<Record<string, string | undefined>>;
 }

@@ -1,14 +1,32 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import type { Json, JsonObject } from '../core/types.ts';
-import { type Frame, RecordingDamaged, readRecording } from '../record/index.ts';
-import { type RecordedColumns, type RecordedRow, RowReader } from '../record/postgres-rows.ts';
-import { type Command, UsageError } from './io.ts';
+import {
+  type CastEvent,
+  castLines,
+  type Frame,
+  NothingToShow,
+  RecordingDamaged,
+  readCast,
+  readRecording,
+} from '../record/index.ts';
+import { type Command, type Io, UsageError } from './io.ts';
 import { printable } from './printable.ts';
+import { play } from './replay/play.ts';
+import type { Printer } from './replay/text.ts';
+import { timeline } from './replay/timeline.ts';
 
 const help = `sallyport replay FILE [--json]
+sallyport replay FILE --asciicast [--version 2|3] [--operation ID]
+sallyport replay FILE --play [--speed N] [--idle-limit SECONDS] [--operation ID]
 
-Prints a recording: statements with their parameters, the rows as the client saw them, what became of each.
---json prints a line of JSON for every frame instead. Exit code 1 when the recording is damaged.
+Prints a recording: statements or commands, what the client saw of each, what became of it. Control characters are escaped.
+--json prints a line of JSON for every frame instead.
+--asciicast writes what a terminal would have shown as an asciicast (3 by default) for asciinema and its web player: one
+operation, or all, one after the other, each behind a prompt line that the gateway adds. Escape sequences are in it as they
+were recorded; play it only with a player that you trust with them.
+--play shows it in this terminal, with its pauses. Of the recorded escape sequences only those that draw are let through: no
+titles, no clipboard, no queries.
+Exit code 1 when the recording is damaged.
 `;
 
 /** `sallyport replay`. */
@@ -16,7 +34,16 @@ export const run: Command = async (args, io) => {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { json: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h', default: false } },
+    options: {
+      json: { type: 'boolean', default: false },
+      asciicast: { type: 'boolean', default: false },
+      version: { type: 'string' },
+      operation: { type: 'string' },
+      play: { type: 'boolean', default: false },
+      speed: { type: 'string' },
+      'idle-limit': { type: 'string' },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
   });
   if (values.help) {
     io.stdout.write(help);
@@ -24,20 +51,85 @@ export const run: Command = async (args, io) => {
   }
   const [file] = positionals;
   if (file === undefined || positionals.length > 1) throw new UsageError(`replay needs one FILE\n\n${help}`);
-  const print = values.json ? jsonOf : timeline();
+  const fault = misuse(values);
+  if (fault !== undefined) throw new UsageError(`${fault}\n\n${help}`);
   try {
-    for await (const frame of readRecording(file)) {
-      for (const line of print(frame)) io.stdout.write(`${printable(line)}\n`);
-    }
+    if (values.play) return await show(file, values, io);
+    if (values.asciicast) await write(file, values, io);
+    else await print(file, values.json ? jsonOf : timeline(), io);
     return 0;
   } catch (error) {
-    if (!(error instanceof RecordingDamaged)) throw error;
+    if (!(error instanceof RecordingDamaged || error instanceof NothingToShow)) throw error;
     io.stderr.write(`sallyport: ${file}: ${error.message}\n`);
     return 1;
   }
 };
 
-type Printer = (frame: Frame) => string[];
+interface Options {
+  readonly json: boolean;
+  readonly asciicast: boolean;
+  readonly play: boolean;
+  readonly version?: string | undefined;
+  readonly operation?: string | undefined;
+  readonly speed?: string | undefined;
+  readonly 'idle-limit'?: string | undefined;
+}
+
+function misuse(options: Options): string | undefined {
+  const { json, asciicast, play, version, operation, speed } = options;
+  const idleLimit = options['idle-limit'];
+  if ([json, asciicast, play].filter(Boolean).length > 1) return '--json, --asciicast and --play exclude each other';
+  if (version !== undefined && !asciicast) return '--version belongs to --asciicast';
+  if (version !== undefined && version !== '2' && version !== '3') return '--version is 2 or 3';
+  if (operation !== undefined && !asciicast && !play) return '--operation belongs to --asciicast and --play';
+  if ((speed !== undefined || idleLimit !== undefined) && !play) return '--speed and --idle-limit belong to --play';
+  for (const number of [speed, idleLimit]) {
+    if (number !== undefined && !(Number(number) > 0 && Number.isFinite(Number(number))))
+      return 'a number over 0 is needed';
+  }
+  return undefined;
+}
+
+async function print(file: string, printer: Printer, io: Io): Promise<void> {
+  for await (const frame of readRecording(file)) {
+    for (const line of printer(frame)) io.stdout.write(`${printable(line)}\n`);
+  }
+}
+
+async function write(file: string, { version, operation }: Options, io: Io): Promise<void> {
+  const cast = await readCast(() => readRecording(file), operation);
+  for await (const line of castLines(cast, version === '2' ? 2 : 3)) io.stdout.write(`${line}\n`);
+}
+
+/** Ctrl-C ends the show, and leaves the terminal in order. */
+async function show(file: string, options: Options, io: Io): Promise<number> {
+  if (io.stdout.isTTY !== true) throw new UsageError('--play needs a terminal; --asciicast writes to a file');
+  const cast = await readCast(() => readRecording(file), options.operation);
+  const interrupted = new AbortController();
+  const interrupt = (): void => interrupted.abort();
+  process.once('SIGINT', interrupt);
+  try {
+    await play(untilInterrupted(cast.events, interrupted.signal), {
+      write: (text) => io.stdout.write(text),
+      wait: (ms) => sleep(ms, undefined, { signal: interrupted.signal }),
+      speed: Number(options.speed ?? 1),
+      idleLimitMs: 1000 * Number(options['idle-limit'] ?? Number.POSITIVE_INFINITY),
+    });
+    return 0;
+  } catch (error) {
+    if (interrupted.signal.aborted) return 130;
+    throw error;
+  } finally {
+    process.removeListener('SIGINT', interrupt);
+  }
+}
+
+async function* untilInterrupted(events: AsyncIterable<CastEvent>, signal: AbortSignal): AsyncGenerator<CastEvent> {
+  for await (const event of events) {
+    signal.throwIfAborted();
+    yield event;
+  }
+}
 
 function jsonOf(frame: Frame): string[] {
   const { kind, timeMs, decisionId, data, truncatedFrom } = frame;
@@ -45,118 +137,4 @@ function jsonOf(frame: Frame): string[] {
   return [
     JSON.stringify({ time_ms: timeMs, kind, decision_id: decisionId, truncated_from_bytes: truncatedFrom, data: body }),
   ];
-}
-
-/** Operations of a session are answered in order, so what is known of the current one is enough. */
-interface Operation {
-  readonly rows: RowReader;
-  columns: RecordedColumns | undefined;
-}
-
-function timeline(): Printer {
-  const operations = new Map<string, Operation>();
-  return (frame) => {
-    const { data } = frame;
-    if (data instanceof Uint8Array) return rows(frame, data, operationOf(operations, frame));
-    if (frame.kind === 'header') return header(data);
-    if (frame.kind === 'columns') operationOf(operations, frame).columns = columnsOf(data);
-    const cutBytes = operations.get(frame.decisionId ?? '')?.rows.unfinishedBytes ?? 0;
-    if (frame.kind === 'complete') operations.delete(frame.decisionId ?? '');
-    const cut = frame.kind === 'complete' && cutBytes > 0 ? [`${margin}… (the rest was not recorded)`] : [];
-    const long = frame.truncatedFrom === undefined ? [] : [`${margin}(${frame.truncatedFrom} bytes, too long to keep)`];
-    return [...cut, `${stamp(frame.timeMs)}  ${summary(frame.kind, data)}`, ...details(frame.kind, data), ...long];
-  };
-}
-
-function operationOf(operations: Map<string, Operation>, frame: Frame): Operation {
-  const id = frame.decisionId ?? '';
-  const known = operations.get(id) ?? { rows: new RowReader(), columns: undefined };
-  operations.set(id, known);
-  return known;
-}
-
-const margin = ' '.repeat(14);
-
-function stamp(timeMs: number): string {
-  return `${(timeMs / 1000).toFixed(3).padStart(11)}s`;
-}
-
-function header(data: JsonObject): string[] {
-  const { session, protocol, upstream, started_at, subject, application, client_address } = data;
-  const facts = { session, protocol, upstream, started_at, subject, application, client_address };
-  return Object.entries(facts)
-    .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => `${name.padEnd(15)}${text(value)}`);
-}
-
-function summary(kind: string, data: JsonObject): string {
-  switch (kind) {
-    case 'statement':
-      return `> ${text(data.text)}`;
-    case 'columns':
-      return `  ${list(data.names).map(text).join(' | ')}`;
-    case 'complete':
-      return `< ${[data.status, data.tag, data.sqlstate, data.code, data.message].filter(isSaid).map(text).join(' ')}${counts(data)}`;
-    case 'refused':
-      return `! refused: ${[data.code, data.policy, data.message].filter(isSaid).map(text).join(' — ')}`;
-    case 'cut':
-      return '… the recording ends here without its end: the gateway or its disk stopped';
-    default:
-      return `${kind} ${JSON.stringify(data)}`;
-  }
-}
-
-function counts(data: JsonObject): string {
-  const said = [
-    typeof data.rows === 'number' ? `${data.rows} rows` : '',
-    typeof data.masked_cells === 'number' && data.masked_cells > 0 ? `${data.masked_cells} cells masked` : '',
-  ].filter((part) => part !== '');
-  return said.length === 0 ? '' : ` (${said.join(', ')})`;
-}
-
-function details(kind: string, data: JsonObject): string[] {
-  if (kind !== 'statement') return [];
-  return list(data.parameters).map((parameter, index) => `${margin}$${index + 1} = ${parameterText(parameter)}`);
-}
-
-function parameterText(parameter: Json): string {
-  if (!isObject(parameter)) return text(parameter);
-  const { value, hash, hashed } = parameter;
-  if (isSaid(hash)) return `${text(hash)} (hash)`;
-  if (value === null || value === undefined) return 'NULL';
-  return hashed === true ? `${text(value)} (hash)` : JSON.stringify(value);
-}
-
-function rows(frame: Frame, bytes: Uint8Array, operation: Operation): string[] {
-  if (frame.kind !== 'rows') return [`${stamp(frame.timeMs)}  ${frame.kind}: ${bytes.length} bytes`];
-  return [...operation.rows.push(bytes, operation.columns)].map((row) => `${margin}${rowText(row)}`);
-}
-
-function rowText(row: RecordedRow): string {
-  if (row.kind === 'row') return row.values.map((value) => value ?? 'NULL').join(' | ');
-  if (row.kind === 'copy') return row.text.replace(/\n$/, '');
-  return `(${row.bytes} bytes that are neither rows nor COPY data)`;
-}
-
-function columnsOf(data: JsonObject): RecordedColumns {
-  return {
-    types: list(data.types).filter((type) => typeof type === 'number' || typeof type === 'string'),
-    formats: list(data.formats).filter((format) => typeof format === 'number'),
-  };
-}
-
-function list(value: Json | undefined): readonly Json[] {
-  return Array.isArray(value) ? value : [];
-}
-
-function isSaid(value: Json | undefined): value is Json {
-  return value !== undefined && value !== null && value !== '';
-}
-
-function isObject(value: Json): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function text(value: Json | undefined): string {
-  return typeof value === 'string' ? value : JSON.stringify(value ?? null);
 }

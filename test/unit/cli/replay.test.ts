@@ -1,7 +1,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
+import { play } from '../../../proxy/cli/replay/play.ts';
+import { terminalReset } from '../../../proxy/cli/replay/terminal-filter.ts';
 import { run } from '../../../proxy/cli/replay.ts';
+import type { CastEvent } from '../../../proxy/record/index.ts';
 import { copyData, dataRow } from '../record/messages.ts';
+import { recordedSsh } from '../record/ssh-session.ts';
 import { fileOf, recorderAt, SteppedClock, scratch, sessionInit } from '../record/support.ts';
 
 async function replay(...args: string[]): Promise<{ code: number; out: string; err: string }> {
@@ -124,4 +128,93 @@ test('a damaged recording prints what can be trusted, and exits with 1', async (
 test('called without a file it says how it is called', async () => {
   await expect(replay()).rejects.toThrow(/FILE/);
   await expect(replay('a', 'b')).rejects.toThrow(/FILE/);
+});
+
+describe('a recording over SSH', () => {
+  test('is printed with commands, output line by line, and how each ended', async () => {
+    const { code, out } = await replay(await recordedSsh());
+    expect(code).toBe(0);
+    expect(out.slice(out.indexOf('      0.000s'), out.indexOf('  end {'))).toBe(
+      `      0.000s  > ls\\n# \\u001b[2J  [d.1]
+              one
+              2> warn
+              two €\ufffd
+      1.750s  < exit 2 (20 bytes, 1 masked)
+      2.750s  > rm -rf /  [d.2]
+      2.750s  ! refused: exec_unknown — hosts — No.
+      7.750s  > (shell)  [d.3]
+              on a terminal: 100x30 xterm
+              \\u001b]0;t\\u0007$ \\u001b[1mhi\\u001b[0m
+              
+      7.770s    the terminal is now 120x40
+      7.770s  … not recorded: stdout, bound
+      7.800s  < signal TERM (9 bytes)
+              … 5 bytes of stdout were not recorded, SHA-256 ab
+      7.800s  = upload /tmp/a (3 bytes, SHA-256 cd), not complete
+      7.800s  = forwarded to db:5432 (1 bytes up, 2 bytes down)
+      7.800s`,
+    );
+  });
+
+  test('is written as an asciicast, of one operation or all, in either version', async () => {
+    const file = await recordedSsh();
+    const whole = await replay(file, '--asciicast');
+    expect(whole.code).toBe(0);
+    expect(JSON.parse(whole.out.split('\n')[0] ?? '')).toMatchObject({ version: 3, term: { cols: 100, rows: 30 } });
+    const one = await replay(file, '--asciicast', '--version', '2', '--operation', 'd.1');
+    expect(JSON.parse(one.out.split('\n')[0] ?? '')).toMatchObject({ version: 2, width: 80 });
+    expect(one.out).not.toContain('rm -rf');
+    expect(await replay(file, '--asciicast', '--operation', 'd.9')).toMatchObject({
+      code: 1,
+      out: '',
+      err: expect.stringContaining('no such operation'),
+    });
+    expect(await replay(await recorded(), '--asciicast')).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('no commands'),
+    });
+  });
+
+  test('is played only on a terminal, without what could harm it', async () => {
+    const file = await recordedSsh();
+    await expect(replay(file, '--play')).rejects.toThrow(/terminal/);
+    let out = '';
+    const stdout = { write: (text: string) => (out += text), isTTY: true };
+    const stderr = { write: (text: string) => text };
+    const operation = ['--operation', 'd.3', '--idle-limit', '0.001', '--speed', '100'];
+    expect(await run([file, '--play', ...operation], { stdout, stderr, env: {} })).toBe(0);
+    expect(out).toContain('$ (shell)\r\n$ \u001b[1mhi\u001b[0m\n\r\n');
+    expect(out).not.toContain('\u001b]');
+  });
+
+  test.each([
+    [['--play', '--json'], /exclude/],
+    [['--asciicast', '--version', '1'], /2 or 3/],
+    [['--version', '2'], /--asciicast/],
+    [['--operation', 'x'], /--play/],
+    [['--speed', '2'], /--play/],
+    [['--play', '--speed', '0'], /over 0/],
+    [['--play', '--idle-limit', 'x'], /over 0/],
+  ])('options that do not go together are refused: %j', async (options, message) => {
+    await expect(replay('file', ...options)).rejects.toThrow(message);
+  });
+});
+
+test('a show keeps the pauses, within the limit and at the speed asked for, and leaves the terminal in order', async () => {
+  const waits: number[] = [];
+  let out = '';
+  async function* events(): AsyncGenerator<CastEvent> {
+    yield { code: 'o', afterMs: 0, data: 'a\u001b[?25l' };
+    yield { code: 'm', afterMs: 100, data: 'not shown' };
+    yield { code: 'o', afterMs: 9_000, data: 'b' };
+    yield { code: 'o', afterMs: 7, data: 'c' };
+  }
+  const options = { write: (text: string) => (out += text), speed: 2, idleLimitMs: 1_000 };
+  const wait = async (ms: number): Promise<void> => {
+    waits.push(ms);
+    if (waits.length === 3) throw new Error('interrupted');
+  };
+  await expect(play(events(), { ...options, wait })).rejects.toThrow('interrupted');
+  expect(waits).toEqual([50, 500, 3.5]);
+  expect(out).toBe(`a\u001b[?25lb${terminalReset}`);
 });
