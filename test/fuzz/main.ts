@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { check, folder, readSeeds } from './corpus.ts';
+import { check, folderOf, protocols, readSeeds, type Seed } from './corpus.ts';
 import { mutate, seeded } from './mutate.ts';
 
 const { values } = parseArgs({
@@ -22,25 +22,28 @@ if (!(seconds > 0) || !Number.isInteger(seed)) {
   process.exit(2);
 }
 
-const seeds = readSeeds();
+const seeds = protocols.flatMap(readSeeds);
 const random = seeded(seed);
 const end = performance.now() + seconds * 1000;
 let inputs = 0;
-for (const { name, target, bytes } of seeds) run(target, bytes, `the seed ${name}`);
+for (const seed of seeds) await run(seed, seed.bytes, `the seed ${seed.name}`);
 while (performance.now() < end) {
   const chosen = seeds[random(seeds.length)];
   const other = seeds[random(seeds.length)];
   if (chosen === undefined || other === undefined) throw new Error('the corpus is empty');
-  run(chosen.target, mutate(chosen.bytes, other.bytes, random), `a mutation of ${chosen.name}`);
+  await run(chosen, mutate(chosen.bytes, other.bytes, random), `a mutation of ${chosen.name}`);
 }
 console.log(`fuzz: ${inputs} inputs from ${seeds.length} seeds in ${seconds} s, nothing found (--seed=${seed})`);
 
-function run(target: Parameters<typeof check>[0], bytes: Buffer, what: string): void {
+async function run(from: Seed, bytes: Buffer, what: string): Promise<void> {
   inputs++;
   try {
-    check(target, bytes, seed);
+    await check(from, bytes, seed);
   } catch (error) {
-    const file = join(folder, `${target}-found-${createHash('sha256').update(bytes).digest('hex').slice(0, 12)}.bin`);
+    const file = join(
+      folderOf(from.protocol),
+      `${from.target}-found-${createHash('sha256').update(bytes).digest('hex').slice(0, 12)}.bin`,
+    );
     writeFileSync(file, bytes);
     console.error(`fuzz: ${what} breaks a rule; saved as ${file} (--seed=${seed})`);
     console.error(error);

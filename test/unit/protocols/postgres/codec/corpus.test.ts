@@ -1,12 +1,12 @@
 import { expect, test } from '@jest/globals';
 import { check, readSeeds } from '../../../../fuzz/corpus.ts';
 
-const seeds = readSeeds();
+const seeds = readSeeds('postgres');
 
 test('the corpus is there', () => {
   expect(seeds.length).toBeGreaterThan(10);
 });
 
-test.each(seeds.map((seed) => [seed.name, seed] as const))('%s breaks no rule', (_, { target, bytes }) => {
-  expect(() => check(target, bytes, 1)).not.toThrow();
+test.each(seeds.map((seed) => [seed.name, seed] as const))('%s breaks no rule', (_, seed) => {
+  return check(seed, seed.bytes, 1);
 });
