@@ -1,0 +1,181 @@
+/** Tools that reach other machines. */
+import type { ToolSpec } from './spec.ts';
+
+const sshFlags = '-4 -6 -C -q -T -v';
+
+/** The table of this file. */
+export const networkTools: Readonly<Record<string, ToolSpec>> = {
+  ssh: {
+    flags: `${sshFlags} -a -k -n -t -x`,
+    values: { '-p': 'port', '-l': 'text', '-i': 'read', '-o': 'ssh_option', '-J': 'host' },
+    operands: 'host remote_script',
+    optionsFirst: true,
+    elsewhere: true,
+    defaultPort: 22,
+    parser: 'ssh',
+  },
+  scp: {
+    flags: `${sshFlags} -3 -B -p -r -O -R`,
+    values: { '-P': 'port', '-i': 'read', '-l -c': 'text', '-o': 'ssh_option' },
+    operands: 'remote_read... remote_write',
+    tree: '-r',
+    defaultPort: 22,
+  },
+  sftp: {
+    incomplete: 'interactive',
+    flags: `${sshFlags} -a -B -p -r`,
+    values: { '-P': 'port', '-i -b': 'read', '-o': 'ssh_option' },
+    operands: 'host',
+    defaultPort: 22,
+    parser: 'opaque_host',
+  },
+  rsync: {
+    flags: `-a -A -b -c -C -d -D -E -g -h -H -i -I -k -K -l -L -m -n -N -o -O -p -P -q -r -R -s -S -t -u -v -W -x -X -y -z --archive --checksum --compress --delete --delete-after --delete-before --delete-during --delete-excluded --dry-run --existing --force --fuzzy --hard-links --human-readable --ignore-existing --ignore-times --inplace --itemize-changes --links --list-only --numeric-ids --omit-dir-times --one-file-system --owner --partial --perms --group --times --progress --prune-empty-dirs --quiet --recursive --relative --safe-links --size-only --sparse --stats --update --verbose --whole-file --acls --xattrs --copy-links --no-perms --no-owner --no-group --no-times --mkpath`,
+    values: {
+      '--exclude --include --bwlimit --max-size --min-size --timeout --contimeout --chmod --chown --info --out-format --max-delete --modify-window --compress-level --suffix -f --filter':
+        'text',
+      '--exclude-from --include-from --files-from --password-file': 'read',
+      '-e --rsh': 'rsh',
+      '--port': 'port',
+      '--backup-dir --partial-dir --temp-dir --log-file': 'write',
+    },
+    operands: 'remote_read... remote_write',
+    tree: '*',
+    incompleteWith: { '-f --filter --files-from': 'dynamic_arguments' },
+    defaultPort: 22,
+    parser: 'rsync',
+  },
+  curl: {
+    flags:
+      '-f -s -S -L -k -i -I -v -g -G -4 -6 -0 -2 -N -O -J -a -Z --fail --fail-with-body --silent --show-error --location --insecure --include --head --verbose --globoff --get --ipv4 --ipv6 --no-buffer --remote-name --http1.1 --http2 --compressed --no-progress-meter --progress-bar --tlsv1.2 --tlsv1.3 --retry-connrefused --retry-all-errors --no-keepalive --path-as-is',
+    values: {
+      '-X --request -A --user-agent -e --referer -m --max-time --connect-timeout --retry --retry-delay --retry-max-time -u --user -r --range --limit-rate --max-filesize --max-redirs --oauth2-bearer --data-raw':
+        'text',
+      '-d --data --data-ascii --data-binary -H --header --json -w --write-out': 'data',
+      '-o --output -D --dump-header -c --cookie-jar --trace --trace-ascii --stderr': 'output',
+      '-T --upload-file -E --cert --key --cacert': 'read',
+      '--url': 'url',
+      '-x --proxy': 'url',
+    },
+    operands: 'url...',
+    follows: '-L --location',
+    parser: 'curl',
+  },
+  wget: {
+    flags:
+      '-q -v -c -N -S -4 -6 --quiet --no-verbose --continue --timestamping --server-response --spider --no-check-certificate --inet4-only --content-on-error --no-cache',
+    values: {
+      '-O --output-document': 'output',
+      '-o --output-file -a --append-output -P --directory-prefix': 'write',
+      '-t --tries -T --timeout -w --wait -U --user-agent --header --user --password --method --body-data --post-data --max-redirect --limit-rate --connect-timeout --read-timeout':
+        'text',
+      '--post-file --body-file': 'read',
+    },
+    operands: 'url...',
+    follows: '*',
+    parser: 'wget',
+  },
+  nc: { flags: '-z -v -n -u -4 -6 -w', values: { '-w -i': 'number' }, operands: 'host number', parser: 'nc' },
+  ncat: { flags: '-z -v -n -u -4 -6', values: { '-w -i': 'text' }, operands: 'host number', parser: 'nc' },
+  netcat: { flags: '-z -v -n -u -4 -6', values: { '-w -i': 'number' }, operands: 'host number', parser: 'nc' },
+  telnet: {
+    incomplete: 'interactive',
+    flags: '-4 -6',
+    values: { '-l': 'text' },
+    operands: 'host number?',
+    parser: 'nc',
+    defaultPort: 23,
+  },
+  ping: {
+    flags: '-4 -6 -a -A -b -D -n -O -q -r -v',
+    values: { '-c -i -I -l -M -p -Q -s -t -w -W': 'text' },
+    operands: 'host',
+  },
+  ping6: { flags: '-n -q -v', values: { '-c -i -I -w -W': 'text' }, operands: 'host' },
+  traceroute: { flags: '-4 -6 -I -T -n -r', values: { '-m -q -w -p -f': 'number' }, operands: 'host number?' },
+  tracepath: { flags: '-4 -6 -b -n', values: { '-m -p': 'number' }, operands: 'host' },
+  mtr: {
+    flags: '-4 -6 -n -r -w -b --report --report-wide --no-dns',
+    values: { '-c -i --report-cycles': 'number' },
+    operands: 'host',
+    parser: 'mtr',
+  },
+  dig: { parser: 'dns', defaultPort: 53 },
+  host: { parser: 'dns', defaultPort: 53 },
+  nslookup: { parser: 'dns', defaultPort: 53 },
+  whois: { incomplete: 'destination', values: { '-h': 'host', '-p': 'port' }, operands: 'text...', defaultPort: 43 },
+  'redis-cli': {
+    incomplete: 'code',
+    values: { '-h': 'host', '-p': 'port', '-a -n --user --pass': 'text', '-u': 'url' },
+    flags: '--tls --raw --no-auth-warning',
+    operands: 'text...',
+    defaultPort: 6379,
+    optionsFirst: true,
+    parser: 'database',
+  },
+  psql: {
+    incomplete: 'code',
+    flags:
+      '-A -a -E -e -H -L -q -t -w -W -x -X -z -0 -1 -l --no-align --tuples-only --no-psqlrc --no-password --expanded --quiet --list --csv',
+    values: {
+      '-h --host': 'host',
+      '-p --port': 'port',
+      '-U --username -d --dbname -F -P -R -T -v --set --variable -c --command': 'text',
+      '-f --file': 'read',
+      '-o --output -L': 'write',
+    },
+    operands: 'text? text?',
+    defaultPort: 5432,
+    parser: 'database',
+  },
+  pg_dump: {
+    incomplete: 'code',
+    values: { '-h --host': 'host', '-p --port': 'port', '-U -d -t -n -F -T': 'text', '-f --file': 'write' },
+    flags: '-a -c -C -s -x -v -w -O',
+    operands: 'text?',
+    defaultPort: 5432,
+    parser: 'database',
+  },
+  mysql: {
+    incomplete: 'code',
+    values: {
+      '-h --host': 'host',
+      '-P --port': 'port',
+      '-u --user -D --database -e --execute --protocol': 'text',
+      '-p? --password?': 'text',
+    },
+    flags: '-N -B -s -t -E -v --batch --skip-column-names',
+    operands: 'text?',
+    defaultPort: 3306,
+    parser: 'database',
+  },
+  mysqldump: {
+    incomplete: 'code',
+    values: { '-h --host': 'host', '-P --port': 'port', '-u --user': 'text', '-p? --password?': 'text' },
+    flags: '--all-databases --single-transaction',
+    operands: 'text...',
+    defaultPort: 3306,
+    parser: 'database',
+  },
+  mongo: {
+    incomplete: 'code',
+    values: { '--host': 'host', '--port': 'port', '-u -p --eval': 'text' },
+    flags: '--quiet',
+    operands: 'text...',
+    defaultPort: 27017,
+    parser: 'database',
+  },
+  mongosh: {
+    incomplete: 'code',
+    values: { '--host': 'host', '--port': 'port', '-u -p --eval': 'text' },
+    flags: '--quiet',
+    operands: 'text...',
+    defaultPort: 27017,
+    parser: 'database',
+  },
+  openssl: { incomplete: 'runs_code', parser: 'openssl' },
+  socat: { incomplete: 'runs_code', parser: 'socat' },
+  ftp: { incomplete: 'interactive', flags: '-n -i -v -p', operands: 'host number?', defaultPort: 21 },
+  lftp: { incomplete: 'runs_code', operands: 'text...', parser: 'opaque_host' },
+  tftp: { incomplete: 'interactive', operands: 'host number?', parser: 'opaque_host' },
+};
