@@ -33,11 +33,14 @@ outcome := "quarantine" if {
 
 context := object.union_n([{"reasons": in_order}, enforcement, cache, shadow])
 
-# The first reason is what the client is told: one about the operation says more than that something in it is unclear.
+# The first reason is what the client is told: one about the operation says more than that something is on no list, and
+# that more than that something in it is unclear.
 in_order := array.concat(
-	[r | some r in sort(reasons); r.policy != "incomplete"],
-	[r | some r in sort(reasons); r.policy == "incomplete"],
+	[r | some r in sort(reasons); not r.policy in last],
+	[r | some name in last; some r in sort(reasons); r.policy == name],
 )
+
+last := ["ssh_commands", "ssh_files", "incomplete"]
 
 reasons := {policies.reason(q.policy, {"code": "quarantined", "message": quarantine_message}) |
 	some q in policies.quarantines

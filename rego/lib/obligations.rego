@@ -20,6 +20,9 @@ strictness(o) := o.properties.value if {
 } else := 0 if {
 	o.type == "record"
 	o.properties.value == "full"
+} else := 0 if {
+	o.type == "shell_mode"
+	o.properties.value == "judged"
 } else := o.properties.value / o.properties.window_seconds if {
 	o.type == "rate"
 } else := 1

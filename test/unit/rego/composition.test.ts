@@ -302,6 +302,12 @@ const compositions: readonly Composition[] = [
     }),
   },
   {
+    note: 'of two ways to watch a shell the one that judges is the stricter',
+    first: { allow: true, obligations: [{ id: 'a', type: 'shell_mode', properties: { value: 'recorded' } }] },
+    second: { obligations: [{ id: 'b', type: 'shell_mode', properties: { value: 'judged' } }] },
+    result: allowed({ obligations: [{ id: 'b', type: 'shell_mode', properties: { value: 'judged' } }] }),
+  },
+  {
     note: 'the lower rate is the stricter one',
     first: { allow: true, obligations: [{ id: 'a', type: 'rate', properties: { value: 10, window_seconds: 1 } }] },
     second: { obligations: [{ id: 'b', type: 'rate', properties: { value: 60, window_seconds: 60 } }] },

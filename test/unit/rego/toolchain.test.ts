@@ -59,10 +59,10 @@ withOpa('with OPA', () => {
   const policy = async (text: string) => {
     await cp(`${root}rego/main.rego`, join(directory, 'main.rego'));
     await cp(`${root}rego/lib`, join(directory, 'lib'), { recursive: true });
-    await writeFile(
-      join(directory, 'x.rego'),
-      `package sallyport.policies.x\n\nimport data.sallyport.lib.sql\n\n${text}\n`,
-    );
+    // An import that is not used is an error of its own, which would hide the one that is meant.
+    const imports = ['sql', 'ssh'].filter((library) => new RegExp(`(?<![.\\w])${library}\\.`).test(text));
+    const lines = imports.map((library) => `import data.sallyport.lib.${library}\n`);
+    await writeFile(join(directory, 'x.rego'), `package sallyport.policies.x\n\n${lines.join('')}\n${text}\n`);
   };
 
   const misspelt: readonly (readonly [string, string])[] = [
@@ -76,6 +76,15 @@ withOpa('with OPA', () => {
       'a field of a column',
       'deny contains {"code": "x", "message": "x"} if {\n\tsome r in sql.relations\n\tsome c in r.columns\n\tc.label == "pii"\n}',
     ],
+    [
+      'a field of a command',
+      'deny contains {"code": "x", "message": "x"} if {\n\tsome c in ssh.commands\n\tc.runs_as == "root"\n}',
+    ],
+    [
+      'a field of a file operation',
+      'deny contains {"code": "x", "message": "x"} if ssh.sftp.resolves == "/etc/shadow"',
+    ],
+    ['a field of what a host may do', 'deny contains {"code": "x", "message": "x"} if data.config.ssh.path.read'],
     ['a field of the data', 'deny contains {"code": "x", "message": "x"} if data.config.limit.max_rows > 1'],
   ];
   test.each(misspelt)(
