@@ -6,8 +6,10 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { types } from 'node:util';
 import { ConfigDocument, ConfigError, type KeyPath } from './config/document.ts';
-import { type RawLogin, type RawUpstream, snakeCase } from './config/schema.ts';
-import type { Address, Config, LoginConfig, PostgresUpstreamConfig, SecretReference } from './config/types.ts';
+import { type Readers, readListener } from './config/listeners.ts';
+import { snakeCase } from './config/schema.ts';
+import type { Address, Config, UpstreamConfig } from './config/types.ts';
+import { readUpstream } from './config/upstreams.ts';
 import { type Limits, limits } from './core/limits.ts';
 
 export { ConfigError, type Problem } from './config/document.ts';
@@ -35,33 +37,20 @@ export function parseConfig(file: string, text: string): Config {
   const raw = document.value;
   const directory = dirname(resolve(file));
   const path = (relative: string) => resolve(directory, relative);
-  const secret = (reference: string): SecretReference =>
+  const secret = (reference: string) =>
     reference.startsWith('file:') ? `file:${path(reference.slice('file:'.length))}` : reference;
   const address = (written: string, at: KeyPath) => parseAddress(document, written, at);
+  const read: Readers = { path, secret, address };
 
-  const upstreams = new Map<string, PostgresUpstreamConfig>();
+  const upstreams = new Map<string, UpstreamConfig>();
   raw.upstreams.forEach((upstream, index) => {
     const at: KeyPath = ['upstreams', index];
     if (upstreams.has(upstream.name)) document.add([...at, 'name'], 'is the name of another upstream');
-    upstreams.set(upstream.name, postgresUpstream(document, upstream, at, { path, secret, address }));
+    upstreams.set(upstream.name, readUpstream(document, upstream, at, read));
   });
-
-  const listeners = raw.listeners.map((listener, index) => {
-    const at: KeyPath = ['listeners', index];
-    const named = listener.upstreams.flatMap((name, position) => {
-      const upstream = upstreams.get(name);
-      if (upstream === undefined) document.add([...at, 'upstreams', position], `there is no upstream called ${name}`);
-      if (listener.upstreams.indexOf(name) !== position)
-        document.add([...at, 'upstreams', position], 'is listed twice');
-      return upstream === undefined ? [] : [upstream];
-    });
-    return {
-      protocol: listener.protocol,
-      listen: address(listener.listen, [...at, 'listen']),
-      tls: { certificate: path(listener.tls.certificate), key: secret(listener.tls.key) },
-      upstreams: named,
-    };
-  });
+  const listeners = raw.listeners.map((listener, index) =>
+    readListener(document, listener, ['listeners', index], { read, upstreams }),
+  );
 
   const issuers = raw.identity.issuers.map((issuer, index) => {
     const allowInsecureHttp = issuer.allow_insecure_http ?? false;
@@ -114,50 +103,6 @@ export function parseConfig(file: string, text: string): Config {
   };
   document.throwIfWrong();
   return freeze(config);
-}
-
-/** How relative things of the file are read. */
-interface Readers {
-  path(relative: string): string;
-  secret(reference: string): SecretReference;
-  address(written: string, at: KeyPath): Address;
-}
-
-function postgresUpstream(
-  document: ConfigDocument,
-  upstream: RawUpstream,
-  at: KeyPath,
-  read: Readers,
-): PostgresUpstreamConfig {
-  const { mode, ca, server_name: serverName } = upstream.tls;
-  if (mode === 'disable' && (ca !== undefined || serverName !== undefined)) {
-    document.add([...at, 'tls', 'mode'], 'is disable, so ca and server_name mean nothing');
-  }
-  const logins = Object.entries(upstream.logins).map(
-    ([name, login]) => [name, parseLogin(document, login, [...at, 'logins', name], read)] as const,
-  );
-  return {
-    protocol: upstream.protocol,
-    name: upstream.name,
-    address: read.address(upstream.address, [...at, 'address']),
-    tls: mode === 'disable' ? { mode } : { mode, ca: ca === undefined ? undefined : read.path(ca), serverName },
-    databases: upstream.databases,
-    searchPath: upstream.search_path ?? ['public'],
-    logins: new Map(logins),
-  };
-}
-
-/** Exactly one way to prove who the gateway is: a password, or a certificate with its key. */
-function parseLogin(document: ConfigDocument, login: RawLogin, at: KeyPath, read: Readers): LoginConfig {
-  const { user, password, certificate, key } = login;
-  if (password !== undefined && certificate === undefined && key === undefined) {
-    return { user, password: read.secret(password) };
-  }
-  if (password === undefined && certificate !== undefined && key !== undefined) {
-    return { user, certificate: read.path(certificate), key: read.secret(key) };
-  }
-  document.add(at, 'needs either password, or certificate and key');
-  return { user, password: '' };
 }
 
 function parseAddress(document: ConfigDocument, written: string, at: KeyPath): Address {

@@ -3,7 +3,6 @@
  * listeners. The only file that knows all of them.
  */
 import { hostname } from 'node:os';
-import { createSecureContext, type SecureContext } from 'node:tls';
 import { type Readiness, startAdmin } from './admin/index.ts';
 import { type Audit, openAudit } from './audit/index.ts';
 import { loadMaterials, type Materials } from './config/materials.ts';
@@ -15,6 +14,7 @@ import { type Log, silentLog } from './core/log.ts';
 import { createMasker } from './core/masker.ts';
 import type { Clock, ProtocolAdapter } from './core/ports.ts';
 import { runtimeFault } from './core/runtime.ts';
+import { Tunnels } from './core/tunnels.ts';
 import { createHistory } from './history/index.ts';
 import { createIdentity, type IdentityService } from './identity/index.ts';
 import { createMetrics, type Metrics } from './metrics/registry.ts';
@@ -88,6 +88,7 @@ interface Services {
   readonly recorder: Recorder;
   readonly metrics: Metrics;
   readonly gate: Gate;
+  readonly tunnels: Tunnels;
 }
 
 async function startServices(
@@ -146,6 +147,7 @@ async function startServices(
   });
   closers.add('record', () => recorder.close());
 
+  const tunnels = new Tunnels(config.limits);
   const gate = new Gate({
     policy,
     audit,
@@ -155,9 +157,10 @@ async function startServices(
     history: createHistory({ clock, windowSeconds: config.history.windowSeconds }),
     clock,
     ids: ulids(clock),
+    tunnels,
     limits: config.limits,
   });
-  return { policy, audit, identity, recorder, metrics, gate };
+  return { policy, audit, identity, recorder, metrics, gate, tunnels };
 }
 
 async function openPolicy(
@@ -202,7 +205,7 @@ async function startListening(
   { log, clock }: Surroundings,
   closers: Closers,
 ): Promise<RunningGateway> {
-  const { policy, audit, identity, recorder, metrics, gate } = services;
+  const { policy, audit, identity, recorder, metrics, gate, tunnels } = services;
   const masker = createMasker({ key: materials.privacyKey });
   const bound: { readonly listener: Listener; readonly adapter: ProtocolAdapter }[] = [];
   let draining = false;
@@ -222,17 +225,18 @@ async function startListening(
   const admin = await startAdmin({ ...adminAddress, allowedHosts, metrics, readiness });
   closers.add('admin', () => admin.close());
 
-  const contexts = secureContexts(materials);
-  for (const [index, { protocol, listen: address, upstreams }] of config.listeners.entries()) {
-    const adapter = createAdapter(protocol, {
-      tls: () => contexts[index] ?? noContext(),
-      upstreams,
-      materials: materials.upstreams,
+  let current = materials.listeners;
+  for (const [index, configured] of config.listeners.entries()) {
+    const { protocol, listen: address } = configured;
+    const adapter = createAdapter(configured, {
+      listener: () => current[index] ?? noMaterials(),
+      upstreams: materials.upstreams,
       masker,
       clock,
       limits: config.limits,
     });
     closers.add(`${protocol} adapter`, () => adapter.close());
+    for (const { name, address: at } of configured.upstreams) tunnels.add(name, { ...at, adapter });
     const listener = await listen({
       ...address,
       limits: config.limits,
@@ -260,9 +264,9 @@ async function startListening(
     },
     async reload() {
       // All that can fail comes before anything changes.
-      const fresh = secureContexts(await loadMaterials(config));
+      const { listeners: fresh } = await loadMaterials(config);
       await policy.reload();
-      contexts.splice(0, contexts.length, ...fresh);
+      current = fresh;
     },
     close() {
       closing ??= closers.close(log, config.limits.drainTimeoutMs + config.limits.closeTimeoutMs);
@@ -271,19 +275,12 @@ async function startListening(
   };
 }
 
-/** One context for all connections of a listener, so that TLS sessions resume. */
-function secureContexts(materials: Materials): SecureContext[] {
-  return materials.listeners.map(({ certificate: cert, key }) =>
-    createSecureContext({ cert, key, minVersion: 'TLSv1.2' }),
-  );
-}
-
 function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
-function noContext(): never {
-  throw new Error('a listener without a certificate');
+function noMaterials(): never {
+  throw new Error('a listener without what it was configured with');
 }
 
 function addressOf({ host, port }: Listener): Address {

@@ -30,7 +30,12 @@ export class ConfigError extends Error {
 /** Keys and indexes from the root of the file. */
 export type KeyPath = readonly (string | number)[];
 
-const validate = new Ajv({ allErrors: true, strict: true, strictRequired: false }).compile<RawConfig>(configSchema);
+const validate = new Ajv({
+  allErrors: true,
+  strict: true,
+  strictRequired: false,
+  discriminator: true,
+}).compile<RawConfig>(configSchema);
 
 /**
  * A configuration file as data, after the schema, with the position of every key for errors that are
@@ -119,6 +124,8 @@ function schemaMessage(error: ErrorObject): string {
   switch (error.keyword) {
     case 'required':
       return `the key ${String(detail.missingProperty)} is missing`;
+    case 'discriminator':
+      return 'must be a protocol that the gateway speaks: postgres or ssh';
     case 'enum':
       return `must be one of ${JSON.stringify(detail.allowedValues)}`;
     case 'pattern':
@@ -131,6 +138,7 @@ function schemaMessage(error: ErrorObject): string {
 function patternMessage(pattern: string): string {
   if (pattern.startsWith('^(env:')) return 'must be a reference, env:NAME or file:PATH, never the secret itself';
   if (pattern.startsWith('^https?')) return 'must be an http or https URL';
+  if (pattern.startsWith('^[a-z0-9@.-]+ ')) return 'must be a public key, as in "ssh-ed25519 AAAA…"';
   if (pattern.startsWith('^(\\[')) return 'must be HOST:PORT';
   return `must match ${pattern}`;
 }

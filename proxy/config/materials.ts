@@ -3,7 +3,16 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { types } from 'node:util';
 import { resolveSecret } from '../core/secret-ref.ts';
-import type { Config, LoginConfig, PostgresUpstreamConfig, SecretReference } from './types.ts';
+import type {
+  Config,
+  ListenerConfig,
+  LoginConfig,
+  PostgresUpstreamConfig,
+  SecretReference,
+  SshLoginConfig,
+  SshUpstreamConfig,
+  UpstreamConfig,
+} from './types.ts';
 
 /** A certificate chain and its key, PEM. */
 export interface KeyPair {
@@ -16,12 +25,33 @@ export type Login =
   | { readonly user: string; readonly password: string }
   | { readonly user: string; readonly certificate: string; readonly key: string };
 
-/** What one upstream's configuration refers to. */
-export interface UpstreamMaterials {
+/** What one PostgreSQL upstream's configuration refers to. */
+export interface PostgresMaterials {
+  readonly protocol: 'postgres';
   /** PEM; undefined for the system's. */
   readonly ca: string | undefined;
   readonly logins: ReadonlyMap<string, Login>;
 }
+
+/** How the gateway proves who it is at an SSH host. */
+export type SshLogin =
+  | { readonly user: string; readonly key: string; readonly certificate: string | undefined }
+  | { readonly user: string; readonly password: string };
+
+/** What one SSH host's configuration refers to. */
+export interface SshMaterials {
+  readonly protocol: 'ssh';
+  readonly logins: ReadonlyMap<string, SshLogin>;
+}
+
+/** What one upstream's configuration refers to. */
+export type UpstreamMaterials = PostgresMaterials | SshMaterials;
+
+/** What one listener's configuration refers to. */
+export type ListenerMaterials =
+  | ({ readonly protocol: 'postgres' } & KeyPair)
+  /** Private keys as they are in their files. */
+  | { readonly protocol: 'ssh'; readonly hostKeys: readonly string[]; readonly certificateAuthority: string };
 
 /** All that a configuration refers to. Held in memory only. */
 export interface Materials {
@@ -31,7 +61,7 @@ export interface Materials {
   /** In the order of `identity.issuers`; undefined for the system's CAs. */
   readonly issuerCas: readonly (string | undefined)[];
   /** In the order of `listeners`. */
-  readonly listeners: readonly KeyPair[];
+  readonly listeners: readonly ListenerMaterials[];
   /** By name. */
   readonly upstreams: ReadonlyMap<string, UpstreamMaterials>;
 }
@@ -41,29 +71,74 @@ export interface Materials {
  * @throws Error that names the key of the configuration and the file, never a content.
  */
 export async function loadMaterials(config: Config): Promise<Materials> {
-  const upstreams = new Map(config.listeners.flatMap((listener) => listener.upstreams.map((one) => [one.name, one])));
+  const upstreams = new Map(
+    config.listeners.flatMap(({ upstreams }) => upstreams.map((one: UpstreamConfig) => [one.name, one] as const)),
+  );
   const { verification } = config.policy;
   return {
     auditKey: await secret('audit.key', config.audit.key),
     privacyKey: await secret('privacy.key', config.privacy.key),
     verificationKey: verification && asText(await secret('policy.verification.key', verification.key)),
     issuerCas: await Promise.all(config.identity.issuers.map(({ ca, issuer }) => authority(`CA of ${issuer}`, ca))),
-    listeners: await Promise.all(
-      config.listeners.map(({ tls }, index) => keyPair(`listeners[${index}].tls`, tls.certificate, tls.key)),
-    ),
+    listeners: await Promise.all(config.listeners.map((one, index) => listenerMaterials(`listeners[${index}]`, one))),
     upstreams: new Map(
       await Promise.all([...upstreams].map(async ([name, one]) => [name, await upstreamMaterials(one)] as const)),
     ),
   };
 }
 
-async function upstreamMaterials(upstream: PostgresUpstreamConfig): Promise<UpstreamMaterials> {
-  const what = `upstream ${upstream.name}`;
-  const logins = [...upstream.logins].map(
-    async ([name, login]) => [name, await loginMaterials(`${what}, login ${name}`, login)] as const,
+async function listenerMaterials(what: string, listener: ListenerConfig): Promise<ListenerMaterials> {
+  if (listener.protocol === 'postgres') {
+    const { certificate, key } = listener.tls;
+    return { protocol: 'postgres', ...(await keyPair(`${what}.tls`, certificate, key)) };
+  }
+  const hostKeys = listener.hostKeys.map(async (key, index) =>
+    asText(await secret(`${what}.host_keys[${index}]`, key)),
   );
+  return {
+    protocol: 'ssh',
+    hostKeys: await Promise.all(hostKeys),
+    certificateAuthority: asText(await secret(`${what}.certificate_authority.key`, listener.certificateAuthority.key)),
+  };
+}
+
+async function upstreamMaterials(upstream: UpstreamConfig): Promise<UpstreamMaterials> {
+  return upstream.protocol === 'ssh' ? sshMaterials(upstream) : postgresMaterials(upstream);
+}
+
+async function postgresMaterials(upstream: PostgresUpstreamConfig): Promise<PostgresMaterials> {
+  const what = `upstream ${upstream.name}`;
   const ca = upstream.tls.mode === 'disable' ? undefined : upstream.tls.ca;
-  return { ca: await authority(`CA of ${what}`, ca), logins: new Map(await Promise.all(logins)) };
+  return {
+    protocol: 'postgres',
+    ca: await authority(`CA of ${what}`, ca),
+    logins: await byName(upstream.logins, (name, login) => loginMaterials(`${what}, login ${name}`, login)),
+  };
+}
+
+async function sshMaterials(upstream: SshUpstreamConfig): Promise<SshMaterials> {
+  const what = `upstream ${upstream.name}`;
+  return {
+    protocol: 'ssh',
+    logins: await byName(upstream.logins, (name, login) => sshLoginMaterials(`${what}, login ${name}`, login)),
+  };
+}
+
+async function byName<From, To>(
+  logins: ReadonlyMap<string, From>,
+  read: (name: string, login: From) => Promise<To>,
+): Promise<ReadonlyMap<string, To>> {
+  return new Map(await Promise.all([...logins].map(async ([name, login]) => [name, await read(name, login)] as const)));
+}
+
+async function sshLoginMaterials(what: string, login: SshLoginConfig): Promise<SshLogin> {
+  if ('password' in login) return { user: login.user, password: asText(await secret(what, login.password)) };
+  const { user, certificate } = login;
+  return {
+    user,
+    key: asText(await secret(what, login.key)),
+    certificate: certificate === undefined ? undefined : await text(what, certificate),
+  };
 }
 
 async function loginMaterials(what: string, login: LoginConfig): Promise<Login> {
@@ -91,15 +166,19 @@ async function authority(what: string, file: string | undefined): Promise<string
 }
 
 async function pem(what: string, file: string): Promise<string> {
-  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw new Error(`${what}: ${file} cannot be read`, { cause });
-  });
+  const content = await text(what, file);
   try {
-    new X509Certificate(text);
+    new X509Certificate(content);
   } catch (cause) {
     throw new Error(`${what}: ${file} holds no certificate in PEM`, { cause });
   }
-  return text;
+  return content;
+}
+
+async function text(what: string, file: string): Promise<string> {
+  return readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new Error(`${what}: ${file} cannot be read`, { cause });
+  });
 }
 
 async function secret(what: string, reference: SecretReference): Promise<Uint8Array> {

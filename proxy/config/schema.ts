@@ -59,27 +59,63 @@ const audit = object(
   },
 );
 
-const listener = object({
-  protocol: { enum: ['postgres'] },
-  listen: address,
-  tls: object({ certificate: path, key: secret }),
-  upstreams: { type: 'array', items: name, minItems: 1, maxItems: 1000 },
-});
+/** One of several shapes, told apart by `protocol`. */
+function byProtocol(...shapes: ReturnType<typeof object>[]) {
+  return { type: 'object', discriminator: { propertyName: 'protocol' }, required: ['protocol'], oneOf: shapes };
+}
 
-const upstream = object(
-  {
-    name,
-    protocol: { enum: ['postgres'] },
-    address,
-    tls: object({ mode: { enum: ['verify-full', 'disable'] } }, { ca: path, server_name: text }),
-    logins: {
-      type: 'object',
-      minProperties: 1,
-      maxProperties: 1000,
-      additionalProperties: object({ user: text }, { password: secret, certificate: path, key: secret }),
+const names = { type: 'array', items: name, minItems: 1, maxItems: 1000 } as const;
+const logins = {
+  type: 'object',
+  minProperties: 1,
+  maxProperties: 1000,
+  additionalProperties: object({ user: text }, { password: secret, certificate: path, key: secret }),
+} as const;
+/** `ssh-ed25519 AAAA… comment` */
+const publicKeys = {
+  ...texts,
+  items: { type: 'string', pattern: '^[a-z0-9@.-]+ [A-Za-z0-9+/]+=*( .*)?$', maxLength: 8192 },
+};
+
+const listener = byProtocol(
+  object({
+    protocol: { const: 'postgres' },
+    listen: address,
+    tls: object({ certificate: path, key: secret }),
+    upstreams: names,
+  }),
+  object({
+    protocol: { const: 'ssh' },
+    listen: address,
+    host_keys: { type: 'array', items: secret, minItems: 1, maxItems: 8 },
+    certificate_authority: object(
+      { key: secret },
+      { lifetime_seconds: { type: 'integer', minimum: 60, maximum: limits.sshCertificateLifetimeSecondsMax } },
+    ),
+    // Their names are in every certificate.
+    upstreams: { ...names, maxItems: limits.sshCertificatePrincipalsMax },
+  }),
+);
+
+const upstream = byProtocol(
+  object(
+    {
+      name,
+      protocol: { const: 'postgres' },
+      address,
+      tls: object({ mode: { enum: ['verify-full', 'disable'] } }, { ca: path, server_name: text }),
+      logins,
     },
-  },
-  { databases: texts, search_path: { ...texts, items: { type: 'string', minLength: 1, maxLength: 63 } } },
+    { databases: texts, search_path: { ...texts, items: { type: 'string', minLength: 1, maxLength: 63 } } },
+  ),
+  object(
+    { name, protocol: { const: 'ssh' }, address, logins },
+    {
+      host_keys: publicKeys,
+      host_authorities: publicKeys,
+      command_path: { type: 'string', pattern: '^/[A-Za-z0-9/._-]*(:/[A-Za-z0-9/._-]*)*$', maxLength: 1024 },
+    },
+  ),
 );
 
 /** `loginTimeoutMs` in the code is `login_timeout_ms` in the file. */
@@ -129,12 +165,7 @@ export interface RawConfig {
   };
   readonly record: { readonly directory: string };
   readonly privacy: { readonly key: string };
-  readonly listeners: readonly {
-    readonly protocol: 'postgres';
-    readonly listen: string;
-    readonly tls: { readonly certificate: string; readonly key: string };
-    readonly upstreams: readonly string[];
-  }[];
+  readonly listeners: readonly RawListener[];
   readonly upstreams: readonly RawUpstream[];
   readonly admin?: { readonly listen: string; readonly hosts?: readonly string[] };
   readonly history?: { readonly window_seconds: number };
@@ -154,8 +185,24 @@ export interface RawIssuer {
   readonly allow_insecure_http?: boolean;
 }
 
-/** `upstreams[]` of the file. */
-export interface RawUpstream {
+/** `listeners[]` of the file. */
+export type RawListener =
+  | {
+      readonly protocol: 'postgres';
+      readonly listen: string;
+      readonly tls: { readonly certificate: string; readonly key: string };
+      readonly upstreams: readonly string[];
+    }
+  | {
+      readonly protocol: 'ssh';
+      readonly listen: string;
+      readonly host_keys: readonly string[];
+      readonly certificate_authority: { readonly key: string; readonly lifetime_seconds?: number };
+      readonly upstreams: readonly string[];
+    };
+
+/** A PostgreSQL server among `upstreams[]` of the file. */
+export interface RawPostgresUpstream {
   readonly name: string;
   readonly protocol: 'postgres';
   readonly address: string;
@@ -164,6 +211,20 @@ export interface RawUpstream {
   readonly databases?: readonly string[];
   readonly search_path?: readonly string[];
 }
+
+/** An SSH host among `upstreams[]` of the file. */
+export interface RawSshUpstream {
+  readonly name: string;
+  readonly protocol: 'ssh';
+  readonly address: string;
+  readonly logins: Readonly<Record<string, RawLogin>>;
+  readonly host_keys?: readonly string[];
+  readonly host_authorities?: readonly string[];
+  readonly command_path?: string;
+}
+
+/** `upstreams[]` of the file. */
+export type RawUpstream = RawPostgresUpstream | RawSshUpstream;
 
 /** One entry of `upstreams[].logins` of the file. */
 export interface RawLogin {

@@ -65,13 +65,49 @@ export interface PostgresUpstreamConfig {
   readonly logins: ReadonlyMap<string, LoginConfig>;
 }
 
-/** One listener and the upstreams that are reached through it. */
-export interface ListenerConfig {
+/** How the gateway logs in at an SSH host: with a key, a key and a certificate for it, or a password. */
+export type SshLoginConfig =
+  | { readonly user: string; readonly key: SecretReference; readonly certificate: string | undefined }
+  | { readonly user: string; readonly password: SecretReference };
+
+/** One SSH host. */
+export interface SshUpstreamConfig {
+  readonly protocol: 'ssh';
+  readonly name: string;
+  readonly address: Address;
+  /** Public keys of the host (`ssh-ed25519 AAAA…`). One of these two is given at least; there is no trust on first use. */
+  readonly hostKeys: readonly string[];
+  /** Public keys of authorities that sign certificates for the host. */
+  readonly hostAuthorities: readonly string[];
+  /** The search path for programs that commands run with. */
+  readonly commandPath: string;
+  readonly logins: ReadonlyMap<string, SshLoginConfig>;
+}
+
+/** Anything that can be reached. */
+export type UpstreamConfig = PostgresUpstreamConfig | SshUpstreamConfig;
+
+/** A listener for PostgreSQL clients and the upstreams that are reached through it. */
+export interface PostgresListenerConfig {
   readonly protocol: 'postgres';
   readonly listen: Address;
   readonly tls: { readonly certificate: string; readonly key: SecretReference };
   readonly upstreams: readonly PostgresUpstreamConfig[];
 }
+
+/** A listener for SSH clients and the hosts that are reached through it. */
+export interface SshListenerConfig {
+  readonly protocol: 'ssh';
+  readonly listen: Address;
+  /** Private keys, in OpenSSH's format or PEM. */
+  readonly hostKeys: readonly SecretReference[];
+  /** Signs the certificates that agents log in with. */
+  readonly certificateAuthority: { readonly key: SecretReference; readonly lifetimeSeconds: number };
+  readonly upstreams: readonly SshUpstreamConfig[];
+}
+
+/** One listener and the upstreams that are reached through it. */
+export type ListenerConfig = PostgresListenerConfig | SshListenerConfig;
 
 /** The configuration, parsed once and frozen. Paths are absolute; secrets are references. */
 export interface Config {

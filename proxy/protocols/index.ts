@@ -1,45 +1,98 @@
 /** The protocols that the gateway speaks: adding one is a folder and a line here. */
-import type { SecureContext } from 'node:tls';
-import type { UpstreamMaterials } from '../config/materials.ts';
-import type { ListenerConfig, PostgresUpstreamConfig } from '../config/types.ts';
+import { createSecureContext, type SecureContext } from 'node:tls';
+import type { ListenerMaterials, UpstreamMaterials } from '../config/materials.ts';
+import type { ListenerConfig, PostgresListenerConfig, SshListenerConfig } from '../config/types.ts';
 import type { Limits } from '../core/limits.ts';
 import type { Masker } from '../core/masker.ts';
 import type { Clock, ProtocolAdapter } from '../core/ports.ts';
-import { createPostgresAdapter, type PostgresUpstream } from './postgres/index.ts';
+import { createPostgresAdapter } from './postgres/index.ts';
+import { createSshAdapter } from './ssh/index.ts';
 
 /** What every adapter is made of, whatever its protocol. */
 export interface AdapterParts {
-  /** The listener's certificate and key as they are now; others after a reload. */
-  readonly tls: () => SecureContext;
-  readonly upstreams: ListenerConfig['upstreams'];
-  /** What the configuration of each upstream refers to, by its name. */
-  readonly materials: ReadonlyMap<string, UpstreamMaterials>;
+  /** What the listener's configuration refers to, as it is now; another object after a reload. */
+  readonly listener: () => ListenerMaterials;
+  /** The same for each upstream, by its name. */
+  readonly upstreams: ReadonlyMap<string, UpstreamMaterials>;
   readonly masker: Masker;
   readonly clock: Clock;
   readonly limits: Limits;
 }
 
-const adapters: Readonly<Record<ListenerConfig['protocol'], (parts: AdapterParts) => ProtocolAdapter>> = {
-  postgres: (parts) => createPostgresAdapter({ ...parts, upstreams: parts.upstreams.map(postgresUpstream(parts)) }),
-};
-
 /** The adapter for one listener. */
-export function createAdapter(protocol: ListenerConfig['protocol'], parts: AdapterParts): ProtocolAdapter {
-  return adapters[protocol](parts);
+export function createAdapter(listener: ListenerConfig, parts: AdapterParts): ProtocolAdapter {
+  switch (listener.protocol) {
+    case 'postgres':
+      return postgresAdapter(listener, parts);
+    case 'ssh':
+      return sshAdapter(listener, parts);
+  }
 }
 
-/** An upstream as its adapter wants it: what was configured, with what the configuration refers to in its place. */
-function postgresUpstream({ materials }: AdapterParts): (upstream: PostgresUpstreamConfig) => PostgresUpstream {
-  return ({ name, address, tls, databases, searchPath }) => {
-    const known = materials.get(name);
-    if (known === undefined) throw new Error(`the materials of upstream ${name} were not loaded`);
-    return {
-      name,
-      ...address,
-      tls: tls.mode === 'disable' ? tls : { mode: tls.mode, ca: known.ca, serverName: tls.serverName },
-      databases,
-      searchPath,
-      logins: known.logins,
-    };
+function postgresAdapter(listener: PostgresListenerConfig, parts: AdapterParts): ProtocolAdapter {
+  const secureContext = derived((materials: ListenerMaterials): SecureContext => {
+    if (materials.protocol !== 'postgres') throw new Error('a PostgreSQL listener without a certificate');
+    const { certificate: cert, key } = materials;
+    // One context for all connections of a listener, so that TLS sessions resume.
+    return createSecureContext({ cert, key, minVersion: 'TLSv1.2' });
+  });
+  secureContext(parts.listener());
+  return createPostgresAdapter({
+    ...parts,
+    tls: () => secureContext(parts.listener()),
+    upstreams: listener.upstreams.map(({ name, address, tls, databases, searchPath }) => {
+      const { ca, logins } = materialsOf(parts, name, 'postgres');
+      return {
+        name,
+        ...address,
+        tls: tls.mode === 'disable' ? tls : { mode: tls.mode, ca, serverName: tls.serverName },
+        databases,
+        searchPath,
+        logins,
+      };
+    }),
+  });
+}
+
+function sshAdapter(listener: SshListenerConfig, parts: AdapterParts): ProtocolAdapter {
+  return createSshAdapter({
+    ...parts,
+    keys: () => {
+      const materials = parts.listener();
+      if (materials.protocol !== 'ssh') throw new Error('an SSH listener without host keys');
+      return materials;
+    },
+    certificateLifetimeSeconds: listener.certificateAuthority.lifetimeSeconds,
+    upstreams: listener.upstreams.map(({ name, address, hostKeys, hostAuthorities, commandPath }) => {
+      const { logins } = materialsOf(parts, name, 'ssh');
+      return { name, ...address, hostKeys, hostAuthorities, commandPath, logins };
+    }),
+  });
+}
+
+function materialsOf<Protocol extends UpstreamMaterials['protocol']>(
+  { upstreams }: AdapterParts,
+  name: string,
+  protocol: Protocol,
+): Extract<UpstreamMaterials, { protocol: Protocol }> {
+  const known = upstreams.get(name);
+  if (known === undefined || !isOf(known, protocol)) throw new Error(`the materials of ${name} were not loaded`);
+  return known;
+}
+
+function isOf<Protocol extends UpstreamMaterials['protocol']>(
+  materials: UpstreamMaterials,
+  protocol: Protocol,
+): materials is Extract<UpstreamMaterials, { protocol: Protocol }> {
+  return materials.protocol === protocol;
+}
+
+/** What is made of an object once, and again only of another object. */
+function derived<From extends object, To>(make: (from: From) => To): (from: From) => To {
+  const made = new WeakMap<From, { readonly value: To }>();
+  return (from) => {
+    const known = made.get(from) ?? { value: make(from) };
+    made.set(from, known);
+    return known.value;
   };
 }

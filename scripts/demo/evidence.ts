@@ -61,6 +61,29 @@ export class Evidence {
   }
 }
 
+/** The members of an event that tell the story. */
+export function summary(event: JsonObject): string {
+  const names = [
+    'seq',
+    'event',
+    'decision_id',
+    'effect',
+    'action',
+    'code',
+    'reasons',
+    'status',
+    'rows',
+    'masked_cells',
+  ];
+  const told = names.flatMap((name) => {
+    const value = event[name];
+    if (value === undefined || (Array.isArray(value) && value.length === 0)) return [];
+    const codes = Array.isArray(value) ? value.map((reason) => String(Object(reason).code)) : value;
+    return [[name, name === 'decision_id' ? String(value).slice(-8) : codes] as const];
+  });
+  return JSON.stringify(Object.fromEntries(told));
+}
+
 /** Leaves out what the gateway's own sessions did. */
 function ofAgents(events: readonly JsonObject[]): readonly JsonObject[] {
   const own = new Set(events.filter((event) => typeOf(event.subject) === 'gateway').map(({ session }) => session));

@@ -1,3 +1,4 @@
+import { hostEntries } from './ssh-chapter.ts';
 import { type DemoStack, shop, shown } from './stack.ts';
 import { bold, dim } from './terminal.ts';
 
@@ -24,7 +25,7 @@ ${bold('It stays up. Try it:')}
   ${dim('# any driver')}
   host ${host}, port ${port}, database ${shop.database}, user ${shop.login}, TLS with the CA ${ca}, password: a token
 
-  ${dim('# what was decided, and what was seen')}
+${stack.ssh === undefined ? '' : sshInstructions(stack)}  ${dim('# what was decided, and what was seen')}
   scripts/sallyport audit tail --file ${shown(stack.files.auditFile)}
   scripts/sallyport audit verify --file ${shown(stack.files.auditFile)} --key file:${shown(stack.files.auditKeyFile)}
   ls -R ${shown(stack.files.recordDirectory)}   ${dim('# then: scripts/sallyport replay FILE')}
@@ -37,5 +38,15 @@ ${bold('It stays up. Try it:')}
   ${shown(stack.logFile)}
 
 Ctrl-c stops everything and removes ${shown(stack.files.configFile.replace(/\/[^/]*$/, ''))}.
+`;
+}
+
+function sshInstructions(stack: DemoStack): string {
+  const config = shown(hostEntries(stack));
+  return `  ${dim('# ssh and scp, by the Host entries that make demo set up; they get their certificate by themselves')}
+  ssh -F ${config} web1.sallyport uptime
+  ssh -F ${config} web1.sallyport 'cat app/app.log'
+  scp -F ${config} README.md web1.sallyport:app/uploads/
+
 `;
 }

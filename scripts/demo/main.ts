@@ -1,38 +1,34 @@
 /**
  * `make demo`: starts everything, tells the story, and stays up until ctrl-c. With `--once` it stops after the
- * story, and fails when a step differs from what it should show.
+ * story, and fails when a step differs from what it should show. `--without-sshd` is for seeing what it does on a machine
+ * that has none.
  */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
-import type { JsonObject } from '../../proxy/core/types.ts';
-import { Evidence } from './evidence.ts';
+import { connect } from './client.ts';
+import { Evidence, summary } from './evidence.ts';
+import { howToGet, lacking } from './host.ts';
 import { instructions } from './instructions.ts';
-import { agents, type DemoStack, shop, startStack } from './stack.ts';
+import { tellSsh } from './ssh-chapter.ts';
+import { agents, type DemoStack, shown, startStack } from './stack.ts';
 import { type Answer, type Refused, type Step, story } from './story.ts';
 import { bold, cyan, dim, green, red, say, table, yellow } from './terminal.ts';
 
 const { values: options } = parseArgs({
-  options: { once: { type: 'boolean', default: false }, directory: { type: 'string', default: '.demo' } },
+  options: {
+    once: { type: 'boolean', default: false },
+    directory: { type: 'string', default: '.demo' },
+    'without-sshd': { type: 'boolean', default: false },
+  },
 });
 const agent = Object.keys(agents)[0] ?? '';
 const differences: string[] = [];
 
-/** A client as an agent has it: the gateway's address, a login name, a token as the password. */
-async function connect(stack: DemoStack, password: string): Promise<pg.Client> {
-  const client = new pg.Client({
-    host: stack.host,
-    port: stack.port,
-    database: shop.database,
-    user: shop.login,
-    password,
-    ssl: { ca: stack.files.ca },
-    application_name: 'demo',
-  });
-  client.on('error', () => {});
-  await client.connect();
-  return client;
+function differs(title: string, what: string): void {
+  differences.push(`${title}: ${what}`);
+  say(`  ${red('DIFFERS')} ${what}`);
 }
 
 /** Tells one step. @returns false when the connection did not survive it. */
@@ -40,20 +36,16 @@ async function tell(step: Step, client: pg.Client, evidence: Evidence): Promise<
   say(`\n${bold(step.title)}  ${dim(step.why)}`);
   say(`  ${cyan('agent')}   ${step.sql}${step.parameters ? dim(`  -- $1 = ${step.parameters.join(', ')}`) : ''}`);
   const mark = await evidence.mark();
-  const differs = (what: string) => {
-    differences.push(`${step.title}: ${what}`);
-    say(`  ${red('DIFFERS')} ${what}`);
-  };
   const refused = 'code' in step.expect;
   const outcome = await attempt(client, step);
   if ('lost' in outcome) {
-    differs(`the connection was lost: ${outcome.lost}`);
+    differs(step.title, `the connection was lost: ${outcome.lost}`);
     return false;
   }
   if ('error' in outcome) {
     showError(outcome.error);
-    if (!('code' in step.expect)) differs('it was refused');
-    else for (const what of compare(outcome.error, step.expect)) differs(what);
+    if (!('code' in step.expect)) differs(step.title, 'it was refused');
+    else for (const what of compare(outcome.error, step.expect)) differs(step.title, what);
   } else {
     say(
       indent(
@@ -64,27 +56,29 @@ async function tell(step: Step, client: pg.Client, evidence: Evidence): Promise<
       ),
     );
     const wrong = 'check' in step.expect ? step.expect.check(outcome) : 'it was answered';
-    if (wrong !== undefined) differs(wrong);
+    if (wrong !== undefined) differs(step.title, wrong);
   }
 
   const wanted = refused ? 'decided' : 'completed';
   const events = await evidence.eventsSince(mark, (found) => found.some(({ event }) => event === wanted));
   for (const event of events) say(`  ${yellow('audit')}   ${summary(event)}`);
   const decided = events.find(({ event }) => event === 'decided');
-  if (decided?.effect !== (refused ? 'deny' : 'allow')) differs(`the trail says ${String(decided?.effect)}`);
+  if (decided?.effect !== (refused ? 'deny' : 'allow'))
+    differs(step.title, `the trail says ${String(decided?.effect)}`);
   if (!refused && !events.some(({ event, status }) => event === 'completed' && status === 'ok')) {
-    differs('the trail does not say that it completed');
+    differs(step.title, 'the trail does not say that it completed');
   }
 
   const growth = await evidence.growthSince(mark);
   for (const [name, by] of growth) say(`  ${green('metric')}  ${name} +${by}`);
   const grew = (pattern: RegExp) => [...growth.keys()].some((name) => pattern.test(name));
   if (!grew(new RegExp(`^sallyport_decisions_total.*effect="${refused ? 'deny' : 'allow'}"`))) {
-    differs('no metric counted the decision');
+    differs(step.title, 'no metric counted the decision');
   }
-  if ('masked' in step.expect && !grew(/^sallyport_masked_cells_total/)) differs('no metric counted masked values');
+  if ('masked' in step.expect && !grew(/^sallyport_masked_cells_total/))
+    differs(step.title, 'no metric counted masked values');
   if ('code' in step.expect && !grew(new RegExp(`^sallyport_refusals_total.*code="${step.expect.code}"`))) {
-    differs('no metric counted the refusal by its code');
+    differs(step.title, 'no metric counted the refusal by its code');
   }
   return true;
 }
@@ -119,29 +113,6 @@ function compare(error: pg.DatabaseError, expected: Refused): string[] {
   }
   if (code !== expected.code) wrong.push(`code ${String(code)} instead of ${expected.code}`);
   return wrong;
-}
-
-/** The members of an event that tell the story. */
-function summary(event: JsonObject): string {
-  const names = [
-    'seq',
-    'event',
-    'decision_id',
-    'effect',
-    'action',
-    'code',
-    'reasons',
-    'status',
-    'rows',
-    'masked_cells',
-  ];
-  const told = names.flatMap((name) => {
-    const value = event[name];
-    if (value === undefined || (Array.isArray(value) && value.length === 0)) return [];
-    const codes = Array.isArray(value) ? value.map((reason) => String(Object(reason).code)) : value;
-    return [[name, name === 'decision_id' ? String(value).slice(-8) : codes] as const];
-  });
-  return JSON.stringify(Object.fromEntries(told));
 }
 
 function indent(text: string): string {
@@ -180,7 +151,7 @@ async function tellEvidence(stack: DemoStack): Promise<void> {
     .toSorted()
     .toReversed();
   if (recording === undefined) differences.push('The evidence: there is no recording');
-  else say(`  recorded in   ${join(recordDirectory, recording)}`);
+  else say(`  recorded in   ${shown(join(recordDirectory, recording))}`);
 }
 
 async function main(): Promise<number> {
@@ -190,13 +161,16 @@ async function main(): Promise<number> {
   });
   try {
     say(bold('Starting'));
-    stack = await startStack(options.directory, (what) => say(`  ${what}`));
+    const absent = options['without-sshd'] ? howToGet(['sshd']) : lacking(options.directory);
+    stack = await startStack({ directory: options.directory, ssh: absent === undefined }, (what) => say(`  ${what}`));
     const evidence = new Evidence(stack.files.auditFile, stack.adminUrl);
     let client = await tellLogin(stack);
     for (const step of story) {
       if (!(await tell(step, client, evidence))) client = await connect(stack, await stack.token(agent));
     }
     await client.end();
+    if (absent === undefined) await tellSsh({ stack, evidence, agent, differs });
+    else say(`\n${bold('SSH')}  ${dim('This chapter is left out.')}\n  ${absent}`);
     await tellEvidence(stack);
     if (differences.length > 0) {
       say(`\n${red('Not as it should be:')}\n${differences.map((difference) => `  ${difference}`).join('\n')}`);

@@ -1,18 +1,24 @@
-/** Starts what the demo needs: PostgreSQL with the shop, an OIDC provider with agents, the gateway as a child process. */
+/**
+ * Starts what the demo needs: PostgreSQL with the shop, an sshd where the machine has one, an OIDC provider with agents, the
+ * gateway as a child process.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { join, relative } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
-import { defaultBundle, repositoryData } from '../../test/support/gateway.ts';
+import { defaultBundle, merge, repositoryData } from '../../test/support/gateway.ts';
 import { type GatewayFiles, writeGatewayFiles } from '../../test/support/gateway-files.ts';
 import { startOidc } from '../../test/support/oidc.ts';
 import { startPostgres } from '../../test/support/postgres.ts';
+import type { SshServer } from '../../test/support/sshd.ts';
 import { datasetSql, roleSql, schemaSql } from './dataset.ts';
+import { hostData, startHost } from './host.ts';
 
-const repository = join(import.meta.dirname, '../..');
+/** The checkout. */
+export const repository = join(import.meta.dirname, '../..');
 
 /** The shop's database and the name under which agents log in to it. */
 export const shop = { database: 'shop', login: 'agent' } as const;
@@ -28,6 +34,8 @@ export interface DemoStack {
   /** Where PostgreSQL clients connect to. */
   readonly host: string;
   readonly port: number;
+  /** The host behind the SSH listener, and the port of that; undefined where the demo goes without. */
+  readonly ssh: { readonly port: number; readonly host: SshServer } | undefined;
   readonly adminUrl: string;
   readonly files: GatewayFiles;
   /** Agents and the references to their secrets, for `sallyport token`. */
@@ -42,14 +50,22 @@ export interface DemoStack {
   stop(): Promise<void>;
 }
 
-/** Starts it in a folder, which is emptied before, and removed by `stop`. `say` is told what is being done. */
-export async function startStack(directory: string, say: (what: string) => void): Promise<DemoStack> {
+/** What is started, and where. */
+export interface StackOptions {
+  /** It is emptied before, and removed by `stop`. */
+  readonly directory: string;
+  /** With a host to reach by SSH. */
+  readonly ssh: boolean;
+}
+
+/** Starts it. `say` is told what is being done. */
+export async function startStack(options: StackOptions, say: (what: string) => void): Promise<DemoStack> {
   const undo: (() => Promise<unknown>)[] = [];
   const stop = async () => {
     for (const step of undo.splice(0).toReversed()) await step();
   };
   try {
-    return await start(directory, say, undo, stop);
+    return await start(options, say, undo, stop);
   } catch (error) {
     await stop();
     throw error;
@@ -57,11 +73,12 @@ export async function startStack(directory: string, say: (what: string) => void)
 }
 
 async function start(
-  directory: string,
+  options: StackOptions,
   say: (what: string) => void,
   undo: (() => Promise<unknown>)[],
   stop: () => Promise<void>,
 ): Promise<DemoStack> {
+  const directory = resolve(options.directory);
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true, mode: 0o700 });
   undo.push(() => rm(directory, { recursive: true, force: true, maxRetries: 3 }));
@@ -75,6 +92,13 @@ async function start(
     await postgres.psql(sql, { database: shop.database });
   }
 
+  let host: SshServer | undefined;
+  if (options.ssh) {
+    say('sshd');
+    host = await startHost(join(directory, 'web1'));
+    undo.push(host.stop);
+  }
+
   say('OIDC provider');
   const clients = Object.entries(agents).map(([subject, groups]) => ({ subject, groups }));
   const oidc = await startOidc({ clients });
@@ -83,13 +107,15 @@ async function start(
 
   say('gateway');
   const port = await freePort(6432);
+  const sshPort = await freePort(2222);
   const adminPort = await freePort(9464);
+  const data = await repositoryData();
   const files = await writeGatewayFiles({
     directory,
     issuer: oidc.issuer,
     audience: oidc.audience,
     bundle: defaultBundle,
-    data: await repositoryData(),
+    data: host === undefined ? data : merge(data, hostData(host.home)),
     port,
     adminPort,
     upstreams: [
@@ -102,6 +128,7 @@ async function start(
         logins: { [shop.login]: { user: 'sallyport_agent', password: rolePassword } },
       },
     ],
+    ...(host && { ssh: { port: sshPort, upstreams: [hostUpstream(host)] } }),
   });
   const logFile = join(directory, 'gateway.log');
   const child = spawn(process.execPath, ['proxy/cli/main.ts', 'serve', '--config', files.configFile], {
@@ -116,6 +143,7 @@ async function start(
   return {
     host: '127.0.0.1',
     port,
+    ssh: host && { port: sshPort, host },
     adminUrl: `http://127.0.0.1:${adminPort}`,
     files,
     profileFile,
@@ -129,6 +157,10 @@ async function start(
     },
     stop,
   };
+}
+
+function hostUpstream({ host, port, hostKey, user, clientKey }: SshServer) {
+  return { name: 'web1', host, port, hostKeys: [hostKey], logins: { [shop.login]: { user, key: clientKey } } };
 }
 
 async function writeProfile(
@@ -194,7 +226,7 @@ function runCli(args: readonly string[], profile: string): Promise<{ code: numbe
 }
 
 /** The preferred port when nobody has it, else any. */
-async function freePort(preferred: number): Promise<number> {
+export async function freePort(preferred: number): Promise<number> {
   return (await tryPort(preferred)) ?? (await tryPort(0)) ?? Promise.reject(new Error('no port is free'));
 }
 

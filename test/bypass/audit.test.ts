@@ -18,6 +18,7 @@ import { ulids } from '../../proxy/core/clock.ts';
 import { Gate } from '../../proxy/core/gate.ts';
 import { limits } from '../../proxy/core/limits.ts';
 import type { MetricsPort, PolicyPort, SessionHandle } from '../../proxy/core/ports.ts';
+import { Tunnels } from '../../proxy/core/tunnels.ts';
 import type { Decision, OperationFacts } from '../../proxy/core/types.ts';
 import { createHistory } from '../../proxy/history/index.ts';
 import { createRecorder, type Recorder, readRecording } from '../../proxy/record/index.ts';
@@ -92,6 +93,7 @@ beforeEach(async () => {
     history: createHistory({ clock, windowSeconds: 60 }),
     clock,
     ids: ulids(clock),
+    tunnels: new Tunnels(limits),
     limits,
   });
   const opened = await gate.open({

@@ -1,9 +1,11 @@
 /** Everything a gateway reads, written into one folder: configuration, keys, certificates, data. For tests and the demo. */
-import { randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { stringify } from 'yaml';
 import type { JsonObject } from '../../proxy/core/types.ts';
+import { formatPrivateKey, publicKeyOf } from '../../proxy/protocols/ssh/private-key.ts';
+import { publicKeyLine } from '../../proxy/protocols/ssh/public-key.ts';
 import { type KeyPair, makeCertificates } from './tls.ts';
 
 /** One upstream to be written into the configuration. */
@@ -21,6 +23,19 @@ export interface UpstreamFiles {
   >;
 }
 
+/** One SSH host to be written into the configuration. */
+export interface SshUpstreamFiles {
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+  /** Public keys of the host, as lines. */
+  readonly hostKeys: readonly string[];
+  /** Public keys of authorities that certify it, as lines. */
+  readonly hostAuthorities?: readonly string[];
+  readonly commandPath?: string;
+  readonly logins: Readonly<Record<string, { readonly user: string; readonly key: string }>>;
+}
+
 /** What {@link writeGatewayFiles} writes. */
 export interface GatewayFilesOptions {
   /** An existing folder. */
@@ -28,6 +43,12 @@ export interface GatewayFilesOptions {
   readonly issuer: string;
   readonly audience: string;
   readonly upstreams: readonly UpstreamFiles[];
+  /** A second listener, for SSH, when there is anything to reach by it. */
+  readonly ssh?: {
+    readonly port?: number;
+    readonly lifetimeSeconds?: number;
+    readonly upstreams: readonly SshUpstreamFiles[];
+  };
   /** `data.config`. */
   readonly data: JsonObject;
   /** A bundle to copy. */
@@ -56,6 +77,10 @@ export interface GatewayFiles {
   readonly bundleFile: string;
   readonly certificateFile: string;
   readonly keyFile: string;
+  /** The public host key of the SSH listener, as a line. */
+  readonly sshHostKey: string;
+  /** The public key of the authority that certifies agents, as a line. */
+  readonly sshAuthority: string;
 }
 
 /** Writes them; secrets are readable by their owner only. */
@@ -63,6 +88,7 @@ export async function writeGatewayFiles(options: GatewayFilesOptions): Promise<G
   const { directory } = options;
   const at = (name: string) => join(directory, name);
   const certificates = await makeCertificates();
+  const [hostKey, authority] = [makeKey('sallyport'), makeKey('sallyport-ca')];
   const auditKey = randomBytes(32).toString('base64url');
   const privacyKey = randomBytes(32).toString('base64url');
   const files: GatewayFiles = {
@@ -78,6 +104,8 @@ export async function writeGatewayFiles(options: GatewayFilesOptions): Promise<G
     bundleFile: at('bundle.tar.gz'),
     certificateFile: at('tls.crt'),
     keyFile: at('keys/tls.key'),
+    sshHostKey: hostKey.publicKey,
+    sshAuthority: authority.publicKey,
   };
   await mkdir(at('keys'), { recursive: true, mode: 0o700 });
   await mkdir(files.recordDirectory, { recursive: true, mode: 0o700 });
@@ -88,7 +116,13 @@ export async function writeGatewayFiles(options: GatewayFilesOptions): Promise<G
   await writeSecret(at('keys/privacy'), privacyKey);
   await writeFile(files.dataFile, `${JSON.stringify(options.data, undefined, 2)}\n`);
   await copyFile(options.bundle, files.bundleFile);
-  const upstreams = await Promise.all(options.upstreams.map((upstream) => writeUpstream(directory, upstream)));
+  await writeSecret(at('keys/ssh-host'), hostKey.privateKey);
+  await writeSecret(at('keys/ssh-ca'), authority.privateKey);
+  const { ssh } = options;
+  const upstreams = await Promise.all([
+    ...options.upstreams.map((upstream) => writeUpstream(directory, upstream)),
+    ...(ssh?.upstreams ?? []).map((upstream) => writeSshUpstream(directory, upstream)),
+  ]);
   const config: Record<string, unknown> = {
     identity: {
       issuers: [{ issuer: options.issuer, audience: options.audience, allow_insecure_http: true }],
@@ -99,12 +133,8 @@ export async function writeGatewayFiles(options: GatewayFilesOptions): Promise<G
     privacy: { key: 'file:./keys/privacy' },
     admin: { listen: `127.0.0.1:${options.adminPort ?? 0}` },
     listeners: [
-      {
-        protocol: 'postgres',
-        listen: `127.0.0.1:${options.port ?? 0}`,
-        tls: { certificate: './tls.crt', key: 'file:./keys/tls.key' },
-        upstreams: options.upstreams.map(({ name }) => name),
-      },
+      ...(options.upstreams.length === 0 ? [] : [postgresListener(options)]),
+      ...(ssh === undefined ? [] : [sshListener(ssh)]),
     ],
     upstreams,
     ...(options.limits && { limits: options.limits }),
@@ -112,6 +142,56 @@ export async function writeGatewayFiles(options: GatewayFilesOptions): Promise<G
   for (const [key, value] of Object.entries(options.config ?? {})) config[key] = { ...Object(config[key]), ...value };
   await writeFile(files.configFile, stringify(config));
   return files;
+}
+
+/** An Ed25519 key as OpenSSH's files hold it. */
+function makeKey(comment: string): { readonly privateKey: string; readonly publicKey: string } {
+  const { privateKey } = generateKeyPairSync('ed25519');
+  const { type, blob } = publicKeyOf(privateKey);
+  return {
+    privateKey: formatPrivateKey(privateKey, comment, randomBytes(4).readUInt32BE()),
+    publicKey: publicKeyLine(type, blob, comment),
+  };
+}
+
+function postgresListener({ port, upstreams }: GatewayFilesOptions) {
+  return {
+    protocol: 'postgres',
+    listen: `127.0.0.1:${port ?? 0}`,
+    tls: { certificate: './tls.crt', key: 'file:./keys/tls.key' },
+    upstreams: upstreams.map(({ name }) => name),
+  };
+}
+
+function sshListener({ port, lifetimeSeconds, upstreams }: NonNullable<GatewayFilesOptions['ssh']>) {
+  return {
+    protocol: 'ssh',
+    listen: `127.0.0.1:${port ?? 0}`,
+    host_keys: ['file:./keys/ssh-host'],
+    certificate_authority: {
+      key: 'file:./keys/ssh-ca',
+      ...(lifetimeSeconds !== undefined && { lifetime_seconds: lifetimeSeconds }),
+    },
+    upstreams: upstreams.map(({ name }) => name),
+  };
+}
+
+async function writeSshUpstream(directory: string, upstream: SshUpstreamFiles): Promise<Record<string, unknown>> {
+  const logins: Record<string, unknown> = {};
+  for (const [name, { user, key }] of Object.entries(upstream.logins)) {
+    const file = `keys/${upstream.name}-${name}`;
+    await writeSecret(join(directory, file), key);
+    logins[name] = { user, key: `file:./${file}` };
+  }
+  return {
+    name: upstream.name,
+    protocol: 'ssh',
+    address: `${upstream.host}:${upstream.port}`,
+    ...(upstream.hostKeys.length > 0 && { host_keys: upstream.hostKeys }),
+    ...(upstream.hostAuthorities && { host_authorities: upstream.hostAuthorities }),
+    ...(upstream.commandPath !== undefined && { command_path: upstream.commandPath }),
+    logins,
+  };
 }
 
 async function writeUpstream(directory: string, upstream: UpstreamFiles): Promise<Record<string, unknown>> {

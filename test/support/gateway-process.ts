@@ -14,6 +14,7 @@ const commandLine = join(repository, 'proxy/cli/main.ts');
 /** A running `sallyport serve`. */
 export interface GatewayProcess {
   readonly pid: number;
+  /** Of the listener for the protocol that was asked for. */
   readonly port: number;
   /** The base URL of admin. */
   readonly admin: string;
@@ -30,6 +31,7 @@ export interface GatewayProcess {
 export async function startGatewayProcess(
   files: Pick<GatewayFiles, 'configFile'>,
   environment: Readonly<Record<string, string>> = {},
+  protocol: 'postgres' | 'ssh' = 'postgres',
 ): Promise<GatewayProcess> {
   const child = spawn(process.execPath, [commandLine, 'serve', '--config', files.configFile], {
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -46,7 +48,7 @@ export async function startGatewayProcess(
     });
   });
   const { lines, said } = followLog(child, exit);
-  const listening: unknown = JSON.parse(await said('"message":"listening"', '"protocol":"postgres"'));
+  const listening: unknown = JSON.parse(await said('"message":"listening"', `"protocol":"${protocol}"`));
   const serving: unknown = JSON.parse(await said('"message":"serving"'));
   return {
     pid: child.pid ?? 0,

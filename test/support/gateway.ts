@@ -215,7 +215,8 @@ export async function repositoryData(): Promise<JsonObject> {
   return JSON.parse(await readFile(join(repository, 'rego/data/config.json'), 'utf8'));
 }
 
-function merge(base: JsonObject, over: JsonObject): JsonObject {
+/** One object over another, deeply; `null` removes a key. */
+export function merge(base: JsonObject, over: JsonObject): JsonObject {
   const merged: Record<string, JsonObject[string]> = { ...base };
   for (const [key, value] of Object.entries(over)) {
     const below = merged[key];

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { ProtocolFault } from './codec.ts';
 
 /**
@@ -6,11 +6,11 @@ import { ProtocolFault } from './codec.ts';
  * high-water mark bounds it, so that the socket can be handed on (to TLS, to the relay) without losing a byte.
  */
 export class ByteSource {
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   #ended = false;
   #wake: (() => void) | undefined;
 
-  constructor(socket: Socket) {
+  constructor(socket: Duplex) {
     this.#socket = socket;
     socket.on('readable', this.#awake);
     socket.on('end', this.#end);

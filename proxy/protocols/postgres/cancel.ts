@@ -5,7 +5,7 @@
  * @see https://www.postgresql.org/docs/18/protocol-flow.html#PROTOCOL-FLOW-CANCELING-REQUESTS
  */
 import { randomBytes, timingSafeEqual } from 'node:crypto';
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Limits } from '../../core/limits.ts';
 
 /** What a client is told in BackendKeyData. */
@@ -26,7 +26,7 @@ interface Entry {
 export interface CancelAttempt {
   readonly pid: number;
   readonly secret: Buffer;
-  readonly socket: Socket;
+  readonly socket: Duplex;
 }
 
 /** The keys of the live sessions of one adapter. As large as the number of its sessions. */
@@ -80,7 +80,7 @@ export class CancelRegistry {
         entry.inFlight--;
       }
     }
-    socket.destroySoon();
+    socket.end(() => socket.destroy());
   }
 
   #find({ pid, secret }: CancelAttempt): Entry | undefined {

@@ -4,9 +4,10 @@
  *
  * @see https://www.postgresql.org/docs/18/protocol-flow.html#PROTOCOL-FLOW-START-UP
  */
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { type SecureContext, TLSSocket } from 'node:tls';
 import type { Limits } from '../../core/limits.ts';
+import type { Connection } from '../../core/ports.ts';
 import type { Fault, Refusal } from '../../core/types.ts';
 import { ByteSource } from './byte-source.ts';
 import { backend, frontend, frontendTypes, ProtocolFault, startup } from './codec.ts';
@@ -34,14 +35,14 @@ export type FrontOutcome =
       /** Tells the client why there is no session, and closes. */
       readonly fail: (refusal: Refusal) => void;
     }
-  | { readonly kind: 'cancel'; readonly pid: number; readonly secret: Buffer; readonly socket: Socket }
+  | { readonly kind: 'cancel'; readonly pid: number; readonly secret: Buffer; readonly socket: Duplex }
   /** The client broke a rule: audit `fault`, then `fail` with the refusal, which answers and closes. */
   | { readonly kind: 'refused'; readonly fault: Fault; readonly fail: (refusal: Refusal) => void }
   /** The client went away, or TLS failed. Nothing is left to answer; `fault` is set when it is worth an audit. */
   | { readonly kind: 'closed'; readonly fault?: Fault };
 
 /** Takes an accepted socket that nobody has read from. Never rejects, and settles within `loginTimeoutMs`. */
-export function acceptClient(socket: Socket, options: FrontOptions): Promise<FrontOutcome> {
+export function acceptClient(socket: Connection['socket'], options: FrontOptions): Promise<FrontOutcome> {
   return new Login(socket, options).run();
 }
 
@@ -73,14 +74,14 @@ class Login {
   readonly #options: FrontOptions;
   readonly #startedMs = performance.now();
   /** The raw socket, then the TLS socket over it. */
-  #socket: Socket | TLSSocket;
+  #socket: Duplex;
   #source: ByteSource;
   #expired = false;
 
-  constructor(socket: Socket, options: FrontOptions) {
+  constructor(socket: Connection['socket'], options: FrontOptions) {
     this.#options = options;
     this.#socket = socket;
-    socket.setNoDelay(true);
+    socket.setNoDelay?.(true);
     // An error is followed by `close`, which ends the reads; without a listener it would end the process.
     socket.on('error', () => {});
     this.#source = new ByteSource(socket);
@@ -259,7 +260,7 @@ function tlsFailed(): Gone {
   return new Gone({ code: 'operation_malformed', message: 'The TLS handshake failed.' });
 }
 
-function refuse(socket: Socket, refusal: Refusal, lingerMs: number, sqlstate?: string): void {
+function refuse(socket: Duplex, refusal: Refusal, lingerMs: number, sqlstate?: string): void {
   const fields = new Map(refusalFields(refusal, 'FATAL'));
   if (sqlstate !== undefined) fields.set('C', sqlstate);
   endWith(socket, backend.errorResponse(fields), lingerMs);
@@ -269,7 +270,7 @@ function refuse(socket: Socket, refusal: Refusal, lingerMs: number, sqlstate?: s
  * Sends last words and closes. What the client still sends is read and dropped for at most `lingerMs`: closing over
  * unread bytes would reset the connection and could take the last words with it.
  */
-export function endWith(socket: Socket, words: Buffer, lingerMs: number): void {
+export function endWith(socket: Duplex, words: Buffer, lingerMs: number): void {
   if (socket.destroyed) return;
   const timer = setTimeout(() => socket.destroy(), lingerMs);
   socket.once('close', () => clearTimeout(timer));

@@ -79,7 +79,7 @@ class PostgresAdapter implements ProtocolAdapter {
     let identity: Identity | undefined;
     try {
       identity = await within(login.remainingMs(), gateway.authenticate({ kind: 'bearer', secret: login.token }));
-      const target = findLogin(this.#options.upstreams, login.startup);
+      const target = findLogin(reachable(this.#options.upstreams, connection.upstream), login.startup);
       const opened = await gateway.open({
         protocol: this.protocol,
         upstream: target.upstream.name,
@@ -147,6 +147,11 @@ class PostgresAdapter implements ProtocolAdapter {
       this.#cancels.release(key);
     }
   }
+}
+
+/** All upstreams of the listener; inside a tunnel the one that it leads to. */
+function reachable(upstreams: readonly PostgresUpstream[], tunnel: string | undefined): readonly PostgresUpstream[] {
+  return tunnel === undefined ? upstreams : upstreams.filter(({ name }) => name === tunnel);
 }
 
 /** A part of the login within what is left of its time. @throws GatewayError `limit_reached` past it */

@@ -57,7 +57,7 @@ describe('a complete file', () => {
     expect(config.policy.bundle).toBe('/etc/bundles/default.tar.gz');
     expect(config.audit.key).toBe('file:/etc/sallyport/keys/audit');
     expect(config.privacy.key).toBe('env:PRIVACY_KEY');
-    expect(config.listeners[0]?.tls).toEqual({
+    expect(config.listeners[0]).toHaveProperty('tls', {
       certificate: '/etc/sallyport/tls.crt',
       key: 'file:/etc/sallyport/tls.key',
     });
@@ -77,7 +77,7 @@ describe('a complete file', () => {
   test('gives a listener its upstreams, with addresses and logins parsed', () => {
     const upstream = config.listeners[0]?.upstreams[0];
     expect(upstream?.address).toEqual({ host: '::1', port: 5432 });
-    expect(upstream?.searchPath).toEqual(['public']);
+    expect(upstream).toHaveProperty('searchPath', ['public']);
     expect(upstream?.logins.get('writer')).toEqual({
       user: 'app_writer',
       certificate: '/etc/sallyport/writer.crt',

@@ -38,9 +38,9 @@ test('everything the configuration refers to is read', async () => {
   const materials = await load();
   expect(Buffer.from(materials.auditKey)).toEqual(files.auditKey);
   expect(Buffer.from(materials.privacyKey)).toEqual(files.privacyKey);
-  expect(materials.listeners[0]?.certificate).toContain('BEGIN CERTIFICATE');
+  expect(materials.listeners[0]).toHaveProperty('certificate', expect.stringContaining('BEGIN CERTIFICATE'));
   const upstream = materials.upstreams.get('orders');
-  expect(upstream?.ca).toContain('BEGIN CERTIFICATE');
+  expect(upstream).toHaveProperty('ca', expect.stringContaining('BEGIN CERTIFICATE'));
   expect(upstream?.logins.get('reader')).toEqual({ user: 'app', password: 'hunter2' });
   expect(upstream?.logins.get('writer')).toMatchObject({ user: 'app_w', key: expect.stringContaining('PRIVATE KEY') });
 });
