@@ -231,6 +231,7 @@ async function startListening(
     const adapter = createAdapter(configured, {
       listener: () => current[index] ?? noMaterials(),
       upstreams: materials.upstreams,
+      issuers: config.identity.issuers.map(({ issuer }) => issuer),
       masker,
       clock,
       limits: config.limits,

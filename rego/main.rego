@@ -40,7 +40,7 @@ in_order := array.concat(
 	[r | some name in last; some r in sort(reasons); r.policy == name],
 )
 
-last := ["ssh_commands", "ssh_files", "incomplete"]
+last := ["ssh_commands", "ssh_files", "http_read_only", "mcp_tools", "incomplete"]
 
 reasons := {policies.reason(q.policy, {"code": "quarantined", "message": quarantine_message}) |
 	some q in policies.quarantines

@@ -1,6 +1,6 @@
 /**
  * `make mutants`: switches the named defences off, one at a time, in a copy of the repository, and expects the evasions
- * of `test/bypass/` to notice. A defence that can go without a test noticing is one that will.
+ * of `test/bypass/`, or the tests beside the code, to notice. A defence that can go without a test noticing is one that will.
  *   node scripts/mutants.ts [--only TEXT]… [--list]
  * The last line is `N passed, N failed`; a mutant that survives is a failure, and so is one that only breaks everything.
  */
@@ -46,10 +46,16 @@ async function control(copy: Copy, environment: NodeJS.ProcessEnv): Promise<read
   return broken === undefined ? failed : [broken];
 }
 
-const { stop, host, port, user, password, ca, clientCertificate } = await startPostgres({ exclusive: true });
-const environment = {
-  [sharedPostgresVariable]: JSON.stringify({ host, port, user, password, ca, clientCertificate }),
-};
+/** One PostgreSQL for all tests of its path; the others have what they need. */
+async function postgres(): Promise<{ readonly environment: NodeJS.ProcessEnv; readonly stop: () => Promise<void> }> {
+  const needed = chosen.some(({ tests }) => !tests.every((name) => name.includes('/') || name.startsWith('ssh-')));
+  if (!needed) return { environment: {}, stop: async () => {} };
+  const { stop, host, port, user, password, ca, clientCertificate } = await startPostgres({ exclusive: true });
+  const shared = JSON.stringify({ host, port, user, password, ca, clientCertificate });
+  return { environment: { [sharedPostgresVariable]: shared }, stop };
+}
+
+const { environment, stop } = await postgres();
 const copies = await Promise.all(Array.from({ length: Math.min(copiesMax, chosen.length) }, copyRepository));
 let passed = 0;
 let failed = 0;

@@ -1,4 +1,5 @@
 import { mkdir, readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { loadConfig, type SshListenerConfig } from '../config.ts';
@@ -117,12 +118,23 @@ function sshConfig({ gateway, targets, directory, knownHosts, passedOn }: Sectio
     '  LogLevel ERROR',
     '  ForwardAgent no',
     '  ForwardX11 no',
-    '  ControlMaster auto',
-    `  ControlPath ${escaped(directory)}/%C`,
-    '  ControlPersist 10m',
+    ...sharing(directory),
   ];
   const match = [`Match host *.sallyport exec "${command}"`];
   return `${[match, ...blocks, common].map((lines) => lines.join('\n')).join('\n\n')}\n`;
+}
+
+/** Characters of a socket's path that every system takes: macOS has 104 with the zero at the end, and ssh adds 17 of its own. */
+const socketPathMax = 86;
+/** What `%C` becomes. */
+const hashLength = 40;
+
+/** One connection for many commands, where its socket can be made: with a path that is too long, ssh would only fail. */
+function sharing(directory: string): readonly string[] {
+  const length =
+    Buffer.byteLength(directory.startsWith('~/') ? homedir() + directory.slice(1) : directory) + 1 + hashLength;
+  if (length > socketPathMax) return ['  ControlMaster no', '  ControlPath none'];
+  return ['  ControlMaster auto', `  ControlPath ${escaped(directory)}/%C`, '  ControlPersist 10m'];
 }
 
 /** ssh is started anywhere. What begins with `~` is left to it. */

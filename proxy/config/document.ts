@@ -125,7 +125,7 @@ function schemaMessage(error: ErrorObject): string {
     case 'required':
       return `the key ${String(detail.missingProperty)} is missing`;
     case 'discriminator':
-      return 'must be a protocol that the gateway speaks: postgres or ssh';
+      return 'must be a protocol that the gateway speaks: postgres, ssh or http';
     case 'enum':
       return `must be one of ${JSON.stringify(detail.allowedValues)}`;
     case 'pattern':

@@ -2,6 +2,7 @@ import type { ConfigDocument, KeyPath } from './document.ts';
 import type { RawListener } from './schema.ts';
 import type {
   Address,
+  HttpUpstreamConfig,
   ListenerConfig,
   PostgresUpstreamConfig,
   SecretReference,
@@ -35,6 +36,22 @@ export function readListener(
     if (listener.upstreams.indexOf(name) !== position) document.add(here, 'is listed twice');
     return upstream === undefined ? [] : [upstream];
   });
+  if (listener.protocol === 'http') {
+    const { tls, hosts = [], url } = listener;
+    if (tls === undefined && !isLoopback(listen.host)) document.add(at, 'needs tls: only loopback may be in clear');
+    const mapped = named.filter((one): one is HttpUpstreamConfig => one.protocol === 'http');
+    if (new Set(mapped.map(({ prefix, host }) => JSON.stringify([prefix, host]))).size < mapped.length) {
+      document.add([...at, 'upstreams'], 'has two with the same prefix and host');
+    }
+    return {
+      protocol: listener.protocol,
+      listen,
+      tls: tls && { certificate: read.path(tls.certificate), key: read.secret(tls.key) },
+      hosts,
+      url,
+      upstreams: mapped,
+    };
+  }
   if (listener.protocol === 'ssh') {
     const { key, lifetime_seconds: lifetimeSeconds = defaultLifetimeSeconds } = listener.certificate_authority;
     return {
@@ -51,4 +68,8 @@ export function readListener(
     tls: { certificate: read.path(listener.tls.certificate), key: read.secret(listener.tls.key) },
     upstreams: named.filter((one): one is PostgresUpstreamConfig => one.protocol === 'postgres'),
   };
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }

@@ -5,6 +5,7 @@ import { types } from 'node:util';
 import { resolveSecret } from '../core/secret-ref.ts';
 import type {
   Config,
+  HttpUpstreamConfig,
   ListenerConfig,
   LoginConfig,
   PostgresUpstreamConfig,
@@ -44,12 +45,26 @@ export interface SshMaterials {
   readonly logins: ReadonlyMap<string, SshLogin>;
 }
 
+/** What one HTTP upstream's configuration refers to. */
+export interface HttpMaterials {
+  readonly protocol: 'http';
+  /** PEM; undefined for the system's. */
+  readonly ca: string | undefined;
+  readonly clientCertificate: KeyPair | undefined;
+  /** The one secret of its credential; empty when it has none. */
+  readonly secret: string;
+  /** The text of its OpenAPI document. */
+  readonly openapi: string | undefined;
+}
+
 /** What one upstream's configuration refers to. */
-export type UpstreamMaterials = PostgresMaterials | SshMaterials;
+export type UpstreamMaterials = PostgresMaterials | SshMaterials | HttpMaterials;
 
 /** What one listener's configuration refers to. */
 export type ListenerMaterials =
   | ({ readonly protocol: 'postgres' } & KeyPair)
+  /** Undefined: in clear. */
+  | { readonly protocol: 'http'; readonly tls: KeyPair | undefined }
   /** Private keys as they are in their files. */
   | { readonly protocol: 'ssh'; readonly hostKeys: readonly string[]; readonly certificateAuthority: string };
 
@@ -92,6 +107,10 @@ async function listenerMaterials(what: string, listener: ListenerConfig): Promis
     const { certificate, key } = listener.tls;
     return { protocol: 'postgres', ...(await keyPair(`${what}.tls`, certificate, key)) };
   }
+  if (listener.protocol === 'http') {
+    const { tls } = listener;
+    return { protocol: 'http', tls: tls && (await keyPair(`${what}.tls`, tls.certificate, tls.key)) };
+  }
   const hostKeys = listener.hostKeys.map(async (key, index) =>
     asText(await secret(`${what}.host_keys[${index}]`, key)),
   );
@@ -103,7 +122,42 @@ async function listenerMaterials(what: string, listener: ListenerConfig): Promis
 }
 
 async function upstreamMaterials(upstream: UpstreamConfig): Promise<UpstreamMaterials> {
-  return upstream.protocol === 'ssh' ? sshMaterials(upstream) : postgresMaterials(upstream);
+  switch (upstream.protocol) {
+    case 'postgres':
+      return postgresMaterials(upstream);
+    case 'ssh':
+      return sshMaterials(upstream);
+    case 'http':
+      return httpMaterials(upstream);
+  }
+}
+
+async function httpMaterials(upstream: HttpUpstreamConfig): Promise<HttpMaterials> {
+  const what = `upstream ${upstream.name}`;
+  const { tls, certificate, openapi, credential } = upstream;
+  const reference = secretOf(credential);
+  return {
+    protocol: 'http',
+    ca: await authority(`CA of ${what}`, tls.mode === 'disable' ? undefined : tls.ca),
+    clientCertificate: certificate && (await keyPair(what, certificate.file, certificate.key)),
+    secret: reference === undefined ? '' : asText(await secret(`${what}, credential`, reference)),
+    openapi: openapi === undefined ? undefined : await text(what, openapi),
+  };
+}
+
+function secretOf(credential: HttpUpstreamConfig['credential']): SecretReference | undefined {
+  switch (credential.kind) {
+    case 'none':
+      return undefined;
+    case 'bearer':
+      return credential.token;
+    case 'basic':
+      return credential.password;
+    case 'header':
+      return credential.value;
+    default:
+      return credential.clientSecret;
+  }
 }
 
 async function postgresMaterials(upstream: PostgresUpstreamConfig): Promise<PostgresMaterials> {

@@ -64,6 +64,7 @@ function byProtocol(...shapes: ReturnType<typeof object>[]) {
   return { type: 'object', discriminator: { propertyName: 'protocol' }, required: ['protocol'], oneOf: shapes };
 }
 
+const url = { ...text, pattern: '^https?://' } as const;
 const names = { type: 'array', items: name, minItems: 1, maxItems: 1000 } as const;
 const logins = {
   type: 'object',
@@ -95,6 +96,38 @@ const listener = byProtocol(
     // Their names are in every certificate.
     upstreams: { ...names, maxItems: limits.sshCertificatePrincipalsMax },
   }),
+  object(
+    { protocol: { const: 'http' }, listen: address, upstreams: names },
+    { tls: object({ certificate: path, key: secret }), hosts: texts, url },
+  ),
+);
+
+const upstreamTls = object(
+  { mode: { enum: ['verify-full', 'disable'] } },
+  { ca: path, server_name: text, certificate: path, key: secret },
+);
+/** `/crm`: no slash at the end, nothing that would have to be decoded. */
+const prefix = { type: 'string', pattern: '^(/[A-Za-z0-9._~-]+)+$', maxLength: 256 } as const;
+const oneCredential = (credentials: Record<string, unknown>) => ({
+  type: 'object',
+  properties: credentials,
+  additionalProperties: false,
+  minProperties: 1,
+  maxProperties: 1,
+});
+const httpCredential = oneCredential({
+  bearer: secret,
+  basic: object({ user: text, password: secret }),
+  header: object({ name: { type: 'string', pattern: '^[A-Za-z][A-Za-z0-9-]{0,63}$' }, value: secret }),
+  client_credentials: object(
+    { token_url: url, client_id: text, client_secret: secret },
+    { scope: text, resource: text },
+  ),
+  token_exchange: object({ token_url: url, client_id: text, client_secret: secret }, { scope: text, audience: text }),
+});
+const route = object(
+  { path: { type: 'string', pattern: '^/', maxLength: 1024 } },
+  { method: { type: 'string', pattern: '^[A-Z]+$' }, operation_id: text, tags: texts },
 );
 
 const upstream = byProtocol(
@@ -114,6 +147,18 @@ const upstream = byProtocol(
       host_keys: publicKeys,
       host_authorities: publicKeys,
       command_path: { type: 'string', pattern: '^/[A-Za-z0-9/._-]*(:/[A-Za-z0-9/._-]*)*$', maxLength: 1024 },
+    },
+  ),
+  object(
+    { name, protocol: { const: 'http' }, address, tls: upstreamTls },
+    {
+      prefix,
+      host: text,
+      credential: httpCredential,
+      routes: { type: 'array', items: route, minItems: 1, maxItems: 10_000 },
+      openapi: path,
+      mcp: { type: 'string', pattern: '^/', maxLength: 256 },
+      websockets: { type: 'boolean' },
     },
   ),
 );
@@ -194,6 +239,14 @@ export type RawListener =
       readonly upstreams: readonly string[];
     }
   | {
+      readonly protocol: 'http';
+      readonly listen: string;
+      readonly upstreams: readonly string[];
+      readonly tls?: { readonly certificate: string; readonly key: string };
+      readonly hosts?: readonly string[];
+      readonly url?: string;
+    }
+  | {
       readonly protocol: 'ssh';
       readonly listen: string;
       readonly host_keys: readonly string[];
@@ -223,8 +276,54 @@ export interface RawSshUpstream {
   readonly command_path?: string;
 }
 
+/** An HTTP API or MCP server among `upstreams[]` of the file. */
+export interface RawHttpUpstream {
+  readonly name: string;
+  readonly protocol: 'http';
+  readonly address: string;
+  readonly tls: {
+    readonly mode: 'verify-full' | 'disable';
+    readonly ca?: string;
+    readonly server_name?: string;
+    readonly certificate?: string;
+    readonly key?: string;
+  };
+  readonly prefix?: string;
+  readonly host?: string;
+  readonly credential?: RawHttpCredential;
+  readonly routes?: readonly RawRoute[];
+  readonly openapi?: string;
+  readonly mcp?: string;
+  readonly websockets?: boolean;
+}
+
+/** `upstreams[].credential` of the file: exactly one of these. */
+export interface RawHttpCredential {
+  readonly bearer?: string;
+  readonly basic?: { readonly user: string; readonly password: string };
+  readonly header?: { readonly name: string; readonly value: string };
+  readonly client_credentials?: RawTokenRequest & { readonly resource?: string };
+  readonly token_exchange?: RawTokenRequest & { readonly audience?: string };
+}
+
+/** How a token is asked for. */
+export interface RawTokenRequest {
+  readonly token_url: string;
+  readonly client_id: string;
+  readonly client_secret: string;
+  readonly scope?: string;
+}
+
+/** `upstreams[].routes[]` of the file. */
+export interface RawRoute {
+  readonly path: string;
+  readonly method?: string;
+  readonly operation_id?: string;
+  readonly tags?: readonly string[];
+}
+
 /** `upstreams[]` of the file. */
-export type RawUpstream = RawPostgresUpstream | RawSshUpstream;
+export type RawUpstream = RawPostgresUpstream | RawSshUpstream | RawHttpUpstream;
 
 /** One entry of `upstreams[].logins` of the file. */
 export interface RawLogin {

@@ -84,8 +84,52 @@ export interface SshUpstreamConfig {
   readonly logins: ReadonlyMap<string, SshLoginConfig>;
 }
 
+/** What the gateway shows an HTTP upstream in the place of the agent's token. */
+export type HttpCredentialConfig =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'bearer'; readonly token: SecretReference }
+  | { readonly kind: 'basic'; readonly user: string; readonly password: SecretReference }
+  | { readonly kind: 'header'; readonly name: string; readonly value: SecretReference }
+  | {
+      /** A token of the gateway's own (RFC 6749 section 4.4), or one for the agent's (RFC 8693). */
+      readonly kind: 'client_credentials' | 'token_exchange';
+      readonly tokenUrl: string;
+      readonly clientId: string;
+      readonly clientSecret: SecretReference;
+      readonly scope: string | undefined;
+      readonly audience: string | undefined;
+    };
+
+/** A route of an HTTP API, as a template. */
+export interface RouteConfig {
+  readonly path: string;
+  readonly method: string | undefined;
+  readonly operationId: string | undefined;
+  readonly tags: readonly string[];
+}
+
+/** One HTTP API or MCP server. */
+export interface HttpUpstreamConfig {
+  readonly protocol: 'http';
+  readonly name: string;
+  readonly address: Address;
+  readonly tls: UpstreamTlsConfig;
+  /** A client certificate for it. */
+  readonly certificate: { readonly file: string; readonly key: SecretReference } | undefined;
+  /** How requests for it are told: by the first part of the path, which is taken off, or by the host. */
+  readonly prefix: string | undefined;
+  readonly host: string | undefined;
+  readonly credential: HttpCredentialConfig;
+  readonly routes: readonly RouteConfig[];
+  /** An OpenAPI document with further routes. Absolute path. */
+  readonly openapi: string | undefined;
+  /** The path of its MCP endpoint, behind the prefix; undefined when it has none. */
+  readonly mcp: string | undefined;
+  readonly websockets: boolean;
+}
+
 /** Anything that can be reached. */
-export type UpstreamConfig = PostgresUpstreamConfig | SshUpstreamConfig;
+export type UpstreamConfig = PostgresUpstreamConfig | SshUpstreamConfig | HttpUpstreamConfig;
 
 /** A listener for PostgreSQL clients and the upstreams that are reached through it. */
 export interface PostgresListenerConfig {
@@ -106,8 +150,21 @@ export interface SshListenerConfig {
   readonly upstreams: readonly SshUpstreamConfig[];
 }
 
+/** A listener for HTTP clients and the APIs that are reached through it. */
+export interface HttpListenerConfig {
+  readonly protocol: 'http';
+  readonly listen: Address;
+  /** Undefined: in clear, which is for loopback only. */
+  readonly tls: { readonly certificate: string; readonly key: SecretReference } | undefined;
+  /** Host names that it may be asked for by, besides those of its upstreams. */
+  readonly hosts: readonly string[];
+  /** How clients know it, for what it says about itself (RFC 9728); without it the address. */
+  readonly url: string | undefined;
+  readonly upstreams: readonly HttpUpstreamConfig[];
+}
+
 /** One listener and the upstreams that are reached through it. */
-export type ListenerConfig = PostgresListenerConfig | SshListenerConfig;
+export type ListenerConfig = PostgresListenerConfig | SshListenerConfig | HttpListenerConfig;
 
 /** The configuration, parsed once and frozen. Paths are absolute; secrets are references. */
 export interface Config {

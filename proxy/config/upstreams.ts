@@ -1,7 +1,16 @@
 import type { ConfigDocument, KeyPath } from './document.ts';
 import type { Readers } from './listeners.ts';
-import type { RawLogin, RawPostgresUpstream, RawSshUpstream, RawUpstream } from './schema.ts';
 import type {
+  RawHttpCredential,
+  RawHttpUpstream,
+  RawLogin,
+  RawPostgresUpstream,
+  RawSshUpstream,
+  RawUpstream,
+} from './schema.ts';
+import type {
+  HttpCredentialConfig,
+  HttpUpstreamConfig,
   LoginConfig,
   PostgresUpstreamConfig,
   SshLoginConfig,
@@ -16,9 +25,14 @@ export function readUpstream(
   at: KeyPath,
   read: Readers,
 ): UpstreamConfig {
-  return upstream.protocol === 'ssh'
-    ? sshUpstream(document, upstream, at, read)
-    : postgresUpstream(document, upstream, at, read);
+  switch (upstream.protocol) {
+    case 'postgres':
+      return postgresUpstream(document, upstream, at, read);
+    case 'ssh':
+      return sshUpstream(document, upstream, at, read);
+    case 'http':
+      return httpUpstream(document, upstream, at, read);
+  }
 }
 
 function postgresUpstream(
@@ -63,6 +77,58 @@ function sshUpstream(
     hostAuthorities,
     commandPath: upstream.command_path ?? defaultCommandPath,
     logins: readLogins(upstream.logins, (login, name) => sshLogin(document, login, [...at, 'logins', name], read)),
+  };
+}
+
+function httpUpstream(
+  document: ConfigDocument,
+  upstream: RawHttpUpstream,
+  at: KeyPath,
+  read: Readers,
+): HttpUpstreamConfig {
+  const { mode, ca, server_name: serverName, certificate, key } = upstream.tls;
+  if (mode === 'disable' && [ca, serverName, certificate, key].some((one) => one !== undefined)) {
+    document.add([...at, 'tls', 'mode'], 'is disable, so nothing else of tls means anything');
+  }
+  if ((certificate === undefined) !== (key === undefined)) {
+    document.add([...at, 'tls'], 'needs a certificate and its key, or neither');
+  }
+  return {
+    protocol: upstream.protocol,
+    name: upstream.name,
+    address: read.address(upstream.address, [...at, 'address']),
+    tls: mode === 'disable' ? { mode } : { mode, ca: ca === undefined ? undefined : read.path(ca), serverName },
+    certificate:
+      certificate === undefined || key === undefined
+        ? undefined
+        : { file: read.path(certificate), key: read.secret(key) },
+    prefix: upstream.prefix,
+    host: upstream.host?.toLowerCase(),
+    credential: httpCredential(upstream.credential, read),
+    routes: (upstream.routes ?? []).map(({ path, method, operation_id: operationId, tags = [] }) => ({
+      ...{ path, method, operationId, tags },
+    })),
+    openapi: upstream.openapi === undefined ? undefined : read.path(upstream.openapi),
+    mcp: upstream.mcp,
+    websockets: upstream.websockets ?? false,
+  };
+}
+
+function httpCredential(raw: RawHttpCredential = {}, read: Readers): HttpCredentialConfig {
+  const { bearer, basic, header, client_credentials: own, token_exchange: exchanged } = raw;
+  if (bearer !== undefined) return { kind: 'bearer', token: read.secret(bearer) };
+  if (basic !== undefined) return { kind: 'basic', user: basic.user, password: read.secret(basic.password) };
+  if (header !== undefined)
+    return { kind: 'header', name: header.name.toLowerCase(), value: read.secret(header.value) };
+  const request = own ?? exchanged;
+  if (request === undefined) return { kind: 'none' };
+  return {
+    kind: own === undefined ? 'token_exchange' : 'client_credentials',
+    tokenUrl: request.token_url,
+    clientId: request.client_id,
+    clientSecret: read.secret(request.client_secret),
+    scope: request.scope,
+    audience: own === undefined ? exchanged?.audience : own.resource,
   };
 }
 

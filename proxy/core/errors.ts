@@ -30,7 +30,7 @@ export const refusalCodes = {
   policy_input_too_large: 'The operation has too many facts to judge. Split it up.',
   mask_unknown: 'The policy names a mask that does not exist. Tell the policy owner.',
   mask_unsupported: 'The policy asks for a mask this protocol cannot apply. Tell the policy owner.',
-  mask_unprovable: 'Select the masked columns directly instead of inside an expression.',
+  mask_unprovable: 'Ask for it in a form that masks can be applied to: columns by themselves, whole JSON, text.',
   obligation_unsupported: 'The policy asks for an obligation this protocol cannot honour. Tell the policy owner.',
   approval_unavailable: 'This operation needs an approval, and no approval service is configured.',
   // operation
@@ -39,7 +39,9 @@ export const refusalCodes = {
   operation_unsupported: 'This operation is not available through the gateway.',
   operation_unparseable: 'The operation could not be parsed. Correct it and try again.',
   operation_incomplete:
-    'Check that every name in it exists, and is spelled with its schema where it is not on the search path; else use a simpler form.',
+    'Check that every name in it exists and is written out in full, and that nothing in it is only known once it runs; else use a simpler form.',
+  tool_changed: 'The tool is no longer what was accepted. Ask the platform team to look at it and to accept it again.',
+  tool_unlisted: 'Nobody accepted this tool yet. Ask the platform team to look at it.',
   // plumbing
   audit_unavailable: 'The audit trail cannot be written, so nothing is forwarded. Try again later.',
   record_unavailable: 'The session cannot be recorded, so nothing is forwarded. Try again later.',

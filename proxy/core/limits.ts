@@ -1,3 +1,5 @@
+import { requestLimits } from './limits-requests.ts';
+
 /**
  * Every bound of the gateway, by name, with its unit in the name. Some can be set in the configuration
  * (`limits:`); these are their defaults. A buffer, queue, wait, retry or cache without a name here is a defect.
@@ -232,8 +234,6 @@ export const limits = {
   sshEndPatienceMs: 2_000,
   /** Bytes of a script that is read from standard input before anything of it runs. */
   sshScriptBytesMax: 16 * 1024,
-  /** Sets of masks over output that are kept ready; a policy has a few. */
-  sshMaskSetsMax: 64,
   /** Characters of one line of a judged shell, and lines it remembers. */
   sshLineLengthMax: 4_096,
   sshLineHistoryMax: 100,
@@ -290,7 +290,11 @@ export const limits = {
   /** Code units of one expanded word, and of a text in canonical form. */
   shellWordLengthMax: 64 * 1024,
 
+  ...requestLimits,
+
   // masks
+  /** Sets of masks by name that are kept ready; a policy has a few. */
+  maskSetsMax: 256,
   /** Code units of an author's `redact_pattern`. */
   maskPatternLengthMax: 512,
   /** States of its automaton once repetitions are written out: matching costs at most this many steps a character. */
@@ -315,6 +319,17 @@ export const limits = {
   maskSliceBytes: 64 * 1024,
   /** How long a stream to a person's terminal is held back: then what is held is shown, under a weaker guarantee. */
   maskIdleMs: 20,
+  /** Code units, and steps, of a JSON path. */
+  jsonPathLengthMax: 512,
+  jsonPathStepsMax: 32,
+  /** Different positions between the paths of one set that documents may lead to; a few for each step of them, but for `..` before `*`. */
+  jsonPathStatesMax: 4_096,
+  /** Objects and arrays within one another, in JSON that is masked. */
+  jsonDepthMax: 512,
+  /** A member's name in JSON that is masked, as it is written. */
+  jsonNameBytesMax: 64 * 1024,
+  /** A string of JSON that detectors look through is held up to this; a longer one is written anew while it passes. */
+  jsonStringHeldBytesMax: 64 * 1024,
   /** Columns of a result set (PostgreSQL's own bound). */
   resultColumnsMax: 1_664,
 

@@ -5,9 +5,14 @@ import { redactor } from './masker/redact.ts';
 import type { MaskMethod } from './types.ts';
 
 export { type ByteMasker, createByteMasker } from './masker/bytes.ts';
+export { HeldBytes } from './masker/held-bytes.ts';
+export { createJsonMasker, type JsonMasker } from './masker/json.ts';
+export { compileJsonPath, type JsonPath, type JsonStep } from './masker/json-path.ts';
+export { JsonPaths } from './masker/json-paths.ts';
 export { hashPrefix } from './masker/keyed-hash.ts';
 export { mostPrivate, parseMaskMethod } from './masker/method.ts';
 export { createTextMasker, type TextMasker } from './masker/stream.ts';
+export { Utf8Check } from './masker/utf8.ts';
 
 /** What stands for the hidden part of a text. Always the same, so that it tells nothing about a length. */
 export const maskText = '***';

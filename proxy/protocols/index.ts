@@ -1,10 +1,20 @@
 /** The protocols that the gateway speaks: adding one is a folder and a line here. */
 import { createSecureContext, type SecureContext } from 'node:tls';
+import { parse as parseYaml } from 'yaml';
 import type { ListenerMaterials, UpstreamMaterials } from '../config/materials.ts';
-import type { ListenerConfig, PostgresListenerConfig, SshListenerConfig } from '../config/types.ts';
+import type {
+  HttpCredentialConfig,
+  HttpListenerConfig,
+  ListenerConfig,
+  PostgresListenerConfig,
+  SshListenerConfig,
+} from '../config/types.ts';
 import type { Limits } from '../core/limits.ts';
 import type { Masker } from '../core/masker.ts';
 import type { Clock, ProtocolAdapter } from '../core/ports.ts';
+import type { JsonObject } from '../core/types.ts';
+import { createHttpAdapter } from './http/index.ts';
+import type { HttpCredential } from './http/upstreams.ts';
 import { createPostgresAdapter } from './postgres/index.ts';
 import { createSshAdapter } from './ssh/index.ts';
 
@@ -15,6 +25,8 @@ export interface AdapterParts {
   /** The same for each upstream, by its name. */
   readonly upstreams: ReadonlyMap<string, UpstreamMaterials>;
   readonly masker: Masker;
+  /** Issuers whose tokens are accepted. */
+  readonly issuers: readonly string[];
   readonly clock: Clock;
   readonly limits: Limits;
 }
@@ -26,6 +38,8 @@ export function createAdapter(listener: ListenerConfig, parts: AdapterParts): Pr
       return postgresAdapter(listener, parts);
     case 'ssh':
       return sshAdapter(listener, parts);
+    case 'http':
+      return httpAdapter(listener, parts);
   }
 }
 
@@ -68,6 +82,59 @@ function sshAdapter(listener: SshListenerConfig, parts: AdapterParts): ProtocolA
       return { name, ...address, hostKeys, hostAuthorities, commandPath, logins };
     }),
   });
+}
+
+function httpAdapter(listener: HttpListenerConfig, parts: AdapterParts): ProtocolAdapter {
+  const secureContext = derived((materials: ListenerMaterials): { readonly context: SecureContext | undefined } => {
+    if (materials.protocol !== 'http') throw new Error('an HTTP listener with the materials of another');
+    const { tls } = materials;
+    return { context: tls && createSecureContext({ cert: tls.certificate, key: tls.key, minVersion: 'TLSv1.2' }) };
+  });
+  secureContext(parts.listener());
+  return createHttpAdapter({
+    ...parts,
+    tls: () => secureContext(parts.listener()).context,
+    hosts: listener.hosts,
+    url: listener.url,
+    upstreams: listener.upstreams.map((upstream) => {
+      const { name, address, tls, host, credential, openapi: _file, certificate: _, ...rest } = upstream;
+      const { ca, clientCertificate, secret, openapi } = materialsOf(parts, name, 'http');
+      return {
+        ...{ name, ...address, ...rest, clientCertificate },
+        tls: tls.mode === 'disable' ? tls : { mode: tls.mode, ca, serverName: tls.serverName },
+        ownHost: host,
+        credential: httpCredential(credential, secret),
+        openapi: openapi === undefined ? undefined : parseObject(name, openapi),
+      };
+    }),
+  });
+}
+
+/** The secret in the place of the reference to it. */
+function httpCredential(credential: HttpCredentialConfig, secret: string): HttpCredential {
+  switch (credential.kind) {
+    case 'none':
+      return credential;
+    case 'bearer':
+      return { kind: 'bearer', token: secret };
+    case 'basic':
+      return { kind: 'basic', user: credential.user, password: secret };
+    case 'header':
+      return { kind: 'header', name: credential.name, value: secret };
+    default:
+      return { ...credential, clientSecret: secret };
+  }
+}
+
+/** An OpenAPI document, JSON or YAML. @throws Error when it is neither */
+function parseObject(name: string, text: string): JsonObject {
+  const value: unknown = parseYaml(text);
+  if (!isObject(value)) throw new Error(`upstream ${name}: the OpenAPI document is not an object`);
+  return value;
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return value !== null && typeof value === 'object' && !Array.isArray(value);
 }
 
 function materialsOf<Protocol extends UpstreamMaterials['protocol']>(

@@ -17,7 +17,10 @@ rank := {
 }
 
 # The most private method of the set. One that is not known here wins, so that the gateway sees and refuses it.
-strictest(methods) := agreed({method | some method in methods; position(method) == first}) if {
+strictest(methods) := method if {
+	count(methods) == 1
+	some method in methods
+} else := agreed({method | some method in methods; position(method) == first}) if {
 	first := min({position(method) | some method in methods})
 }
 

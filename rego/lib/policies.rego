@@ -12,28 +12,45 @@ allow[name] := rule if {
 	not shadowed(name)
 }
 
-said_deny[name] := elements(data.sallyport.policies[name].deny) if some name
+said_deny[name] := elements(rule) if {
+	some name
+	rule := data.sallyport.policies[name].deny
+	rule != set()
+}
 
-said_approval[name] := elements(data.sallyport.policies[name].require_approval) if some name
+said_approval[name] := elements(rule) if {
+	some name
+	rule := data.sallyport.policies[name].require_approval
+	rule != set()
+}
 
-said_quarantine[name] := elements(data.sallyport.policies[name].quarantine) if some name
+said_quarantine[name] := elements(rule) if {
+	some name
+	rule := data.sallyport.policies[name].quarantine
+	rule != set()
+}
 
 masks[name] := rule if {
 	some name
 	rule := data.sallyport.policies[name].masks
+	rule != {}
 	not rule in silent
 	not shadowed(name)
 }
 
 obligations contains element if {
 	some name
-	some element in elements(data.sallyport.policies[name].obligations)
+	rule := data.sallyport.policies[name].obligations
+	rule != set()
+	some element in elements(rule)
 	not shadowed(name)
 }
 
 labels contains element if {
 	some name
-	some element in elements(data.sallyport.policies[name].labels)
+	rule := data.sallyport.policies[name].labels
+	rule != set()
+	some element in elements(rule)
 	not shadowed(name)
 }
 

@@ -5,11 +5,13 @@
 #   the sets made from them are then empty. They are plain references, so that `opa check --schema` sees through them.
 package sallyport.lib.sql
 
+default is_sql := false
+
 is_sql if input.resource.type == "database"
 
-statements := input.action.properties.statements
+statements := input.action.properties.statements if is_sql
 
-relations := input.resource.properties.relations
+relations := input.resource.properties.relations if is_sql
 
 effects contains effect if {
 	some statement in statements

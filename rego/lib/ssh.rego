@@ -8,22 +8,26 @@ package sallyport.lib.ssh
 
 import data.sallyport.lib.ssh_tools
 
+default is_ssh := false
+
 is_ssh if input.resource.type == "host"
+
+default is_exec := false
 
 is_exec if {
 	is_ssh
 	input.action.name == "exec"
 }
 
-commands := input.action.properties.commands
+commands := input.action.properties.commands if is_ssh
 
-destinations := input.action.properties.destinations
+destinations := input.action.properties.destinations if is_ssh
 
-transfer := input.action.properties.transfer
+transfer := input.action.properties.transfer if is_ssh
 
-sftp := input.action.properties.sftp
+sftp := input.action.properties.sftp if is_ssh
 
-forward := input.action.properties.forward
+forward := input.action.properties.forward if is_ssh
 
 names contains command.name if some command in commands
 

@@ -3,6 +3,8 @@
 # description: What data.config.ssh.destinations says of commands, and data.config.ssh.forwards of forwarded ports.
 package sallyport.lib.ssh_destinations
 
+import data.sallyport.lib.addresses
+
 may_reach(destination) if {
 	destination.dynamic == false
 	destination.host in data.config.ssh.destinations
@@ -11,7 +13,7 @@ may_reach(destination) if {
 
 may_reach(destination) if {
 	destination.dynamic == false
-	address(destination) in data.config.ssh.destinations
+	addresses.of(destination) in data.config.ssh.destinations
 }
 
 may_forward(destination) if {
@@ -22,7 +24,7 @@ may_forward(destination) if {
 
 may_forward(destination) if {
 	destination.dynamic == false
-	address(destination) in data.config.ssh.forwards
+	addresses.of(destination) in data.config.ssh.forwards
 }
 
 # A host that reads as host and port.
@@ -31,10 +33,3 @@ ambiguous(host) if {
 	not startswith(host, "[")
 	count(split(host, ":")) == 2
 }
-
-# `host:port`, `[address]:port` for IPv6; without a port that is known, port 0, which no author declares.
-address(destination) := concat("", [bracketed(destination.host), ":", format_int(destination.port, 10)])
-
-bracketed(host) := concat("", ["[", host, "]"]) if {
-	contains(host, ":")
-} else := host

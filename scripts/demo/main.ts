@@ -10,6 +10,7 @@ import pg from 'pg';
 import { connect } from './client.ts';
 import { Evidence, summary } from './evidence.ts';
 import { howToGet, lacking } from './host.ts';
+import { tellHttp, tellMcp } from './http-chapter.ts';
 import { instructions } from './instructions.ts';
 import { tellSsh } from './ssh-chapter.ts';
 import { agents, type DemoStack, shown, startStack } from './stack.ts';
@@ -171,6 +172,8 @@ async function main(): Promise<number> {
     await client.end();
     if (absent === undefined) await tellSsh({ stack, evidence, agent, differs });
     else say(`\n${bold('SSH')}  ${dim('This chapter is left out.')}\n  ${absent}`);
+    await tellHttp({ stack, evidence, agent, differs });
+    await tellMcp({ stack, evidence, agent, differs });
     await tellEvidence(stack);
     if (differences.length > 0) {
       say(`\n${red('Not as it should be:')}\n${differences.map((difference) => `  ${difference}`).join('\n')}`);

@@ -1,6 +1,6 @@
 /**
- * Starts what the demo needs: PostgreSQL with the shop, an sshd where the machine has one, an OIDC provider with agents, the
- * gateway as a child process.
+ * Starts what the demo needs: PostgreSQL with the shop, an sshd where the machine has one, an API and an MCP server, an OIDC
+ * provider with agents, the gateway as a child process.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -14,8 +14,10 @@ import { type GatewayFiles, writeGatewayFiles } from '../../test/support/gateway
 import { startOidc } from '../../test/support/oidc.ts';
 import { startPostgres } from '../../test/support/postgres.ts';
 import type { SshServer } from '../../test/support/sshd.ts';
+import { crmRoutes, type DemoServer, startCrm } from './crm.ts';
 import { datasetSql, roleSql, schemaSql } from './dataset.ts';
 import { hostData, startHost } from './host.ts';
+import { startTools } from './tools.ts';
 
 /** The checkout. */
 export const repository = join(import.meta.dirname, '../..');
@@ -36,6 +38,8 @@ export interface DemoStack {
   readonly port: number;
   /** The host behind the SSH listener, and the port of that; undefined where the demo goes without. */
   readonly ssh: { readonly port: number; readonly host: SshServer } | undefined;
+  /** Where HTTP and MCP clients send requests to, without a path. */
+  readonly http: string;
   readonly adminUrl: string;
   readonly files: GatewayFiles;
   /** Agents and the references to their secrets, for `sallyport token`. */
@@ -99,6 +103,13 @@ async function start(
     undo.push(host.stop);
   }
 
+  say('an HTTP API, and an MCP server');
+  const apiKey = randomBytes(18).toString('base64url');
+  const crm = await startCrm(apiKey);
+  undo.push(crm.stop);
+  const tools = await startTools();
+  undo.push(tools.stop);
+
   say('OIDC provider');
   const clients = Object.entries(agents).map(([subject, groups]) => ({ subject, groups }));
   const oidc = await startOidc({ clients });
@@ -108,6 +119,7 @@ async function start(
   say('gateway');
   const port = await freePort(6432);
   const sshPort = await freePort(2222);
+  const httpPort = await freePort(8080);
   const adminPort = await freePort(9464);
   const data = await repositoryData();
   const files = await writeGatewayFiles({
@@ -128,6 +140,7 @@ async function start(
         logins: { [shop.login]: { user: 'sallyport_agent', password: rolePassword } },
       },
     ],
+    http: { port: httpPort, upstreams: [crmUpstream(crm, apiKey), toolsUpstream(tools)] },
     ...(host && { ssh: { port: sshPort, upstreams: [hostUpstream(host)] } }),
   });
   const logFile = join(directory, 'gateway.log');
@@ -144,6 +157,7 @@ async function start(
     host: '127.0.0.1',
     port,
     ssh: host && { port: sshPort, host },
+    http: `http://127.0.0.1:${httpPort}`,
     adminUrl: `http://127.0.0.1:${adminPort}`,
     files,
     profileFile,
@@ -157,6 +171,15 @@ async function start(
     },
     stop,
   };
+}
+
+function crmUpstream({ host, port }: DemoServer, secret: string) {
+  const credential = { header: { name: 'x-api-key', value: 'SECRET' } };
+  return { ...{ name: 'crm', host, port, prefix: '/crm', credential, secret }, routes: crmRoutes };
+}
+
+function toolsUpstream({ host, port }: DemoServer) {
+  return { name: 'tools', host, port, prefix: '/tools', mcp: '/mcp' };
 }
 
 function hostUpstream({ host, port, hostKey, user, clientKey }: SshServer) {

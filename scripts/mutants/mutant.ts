@@ -7,7 +7,7 @@ export interface Mutant {
   /** Must be in the file exactly once. */
   readonly find: string;
   readonly replace: string;
-  /** Test files, without folder and extension, of `test/bypass/`. */
+  /** Test files without extension: of `test/bypass/`, or with their folder below `test/`. The fastest that notices. */
   readonly tests: readonly string[];
   /** Which of their tests to run, as a regular expression: those that must notice, and some that must still pass. */
   readonly only?: string;

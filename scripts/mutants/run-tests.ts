@@ -11,10 +11,15 @@ export interface TestRun {
   readonly broken: string | undefined;
 }
 
-/** How long the tests of one mutant may take together. */
+/** How long one file of tests may take. */
 const timeoutMs = 300_000;
 
-/** Runs test files of `test/bypass/` in a copy, in one process. */
+/** Where a test file is that a mutant names: below `test/`, in `bypass/` unless it says another folder. */
+export function pathOf(name: string): string {
+  return `test/${name.includes('/') ? name : `bypass/${name}`}.test.ts`;
+}
+
+/** Runs test files in a copy, in one process. */
 export async function runTests(
   directory: string,
   files: readonly string[],
@@ -32,7 +37,7 @@ export async function runTests(
     '--testTimeout=20000',
     ...(only === undefined ? [] : [`--testNamePattern=${only}`]),
     '--runTestsByPath',
-    ...files.map((name) => `test/bypass/${name}.test.ts`),
+    ...files.map(pathOf),
   ];
   const child = spawn(process.execPath, args, {
     cwd: directory,
@@ -43,10 +48,10 @@ export async function runTests(
   const timer = setTimeout(() => {
     late = true;
     child.kill('SIGKILL');
-  }, timeoutMs);
+  }, files.length * timeoutMs);
   await new Promise((resolve) => child.once('close', resolve));
   clearTimeout(timer);
-  if (late) return { passed: 0, failed: [], broken: `no end within ${timeoutMs / 1000} s` };
+  if (late) return { passed: 0, failed: [], broken: `no end within ${(files.length * timeoutMs) / 1000} s` };
   return readReport(await readFile(report, 'utf8').catch(() => '{}'));
 }
 

@@ -5,13 +5,14 @@
  *   make bench ARGS='--only=ssh --rounds=3 --seconds=2'
  */
 import { parseArgs } from 'node:util';
+import { jsonMaskFigures } from './http-mask.ts';
 import { postgresFigures } from './postgres.ts';
 import { sshFigures } from './ssh.ts';
 import { maskFigures } from './ssh-mask.ts';
 
 const { values } = parseArgs({
   options: {
-    only: { type: 'string', default: 'postgres,ssh' },
+    only: { type: 'string', default: 'postgres,ssh,http' },
     rounds: { type: 'string', default: '7' },
     seconds: { type: 'string', default: '3' },
   },
@@ -20,6 +21,7 @@ const rounds = Number(values.rounds);
 const suites: Readonly<Record<string, () => Promise<Readonly<Record<string, number>>>>> = {
   postgres: () => postgresFigures({ rounds, seconds: Number(values.seconds) }),
   ssh: async () => ({ ...(await sshFigures({ rounds })), ...(await maskFigures()) }),
+  http: jsonMaskFigures,
 };
 const figures: Record<string, number> = {};
 for (const name of values.only.split(',')) {

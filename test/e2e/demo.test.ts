@@ -31,7 +31,10 @@ async function run(...options: readonly string[]): Promise<string> {
     });
   }
   const [code] = await once(child, 'close');
-  expect({ code, differences: told.match(/(.*\n){0,12}.*DIFFERS.*/g), told }).toMatchObject({ code: 0, differences: null });
+  expect({ code, differences: told.match(/(.*\n){0,12}.*DIFFERS.*/g), told }).toMatchObject({
+    code: 0,
+    differences: null,
+  });
   expect(told).toContain('Every step went as it should.');
   // What it started it also removed.
   expect(existsSync(directory)).toBe(false);

@@ -36,6 +36,23 @@ export interface SshUpstreamFiles {
   readonly logins: Readonly<Record<string, { readonly user: string; readonly key: string }>>;
 }
 
+/** One HTTP upstream to be written into the configuration; the secret of its credential goes into a file. */
+export interface HttpUpstreamFiles {
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+  /** PEM of the CA to verify it with; undefined: no TLS. */
+  readonly ca?: string;
+  readonly prefix?: string;
+  readonly ownHost?: string;
+  /** `credential:` with `SECRET` in the place of the reference. */
+  readonly credential?: JsonObject;
+  readonly secret?: string;
+  readonly routes?: readonly JsonObject[];
+  readonly mcp?: string;
+  readonly websockets?: boolean;
+}
+
 /** What {@link writeGatewayFiles} writes. */
 export interface GatewayFilesOptions {
   /** An existing folder. */
@@ -48,6 +65,14 @@ export interface GatewayFilesOptions {
     readonly port?: number;
     readonly lifetimeSeconds?: number;
     readonly upstreams: readonly SshUpstreamFiles[];
+  };
+  /** A listener for HTTP, in clear on loopback, with upstreams as they stand in the configuration. */
+  readonly http?: {
+    readonly port?: number;
+    readonly tls?: boolean;
+    readonly url?: string;
+    readonly hosts?: readonly string[];
+    readonly upstreams: readonly HttpUpstreamFiles[];
   };
   /** `data.config`. */
   readonly data: JsonObject;
@@ -122,6 +147,7 @@ export async function writeGatewayFiles(options: GatewayFilesOptions): Promise<G
   const upstreams = await Promise.all([
     ...options.upstreams.map((upstream) => writeUpstream(directory, upstream)),
     ...(ssh?.upstreams ?? []).map((upstream) => writeSshUpstream(directory, upstream)),
+    ...(options.http?.upstreams ?? []).map((upstream) => writeHttpUpstream(directory, upstream)),
   ]);
   const config: Record<string, unknown> = {
     identity: {
@@ -135,6 +161,7 @@ export async function writeGatewayFiles(options: GatewayFilesOptions): Promise<G
     listeners: [
       ...(options.upstreams.length === 0 ? [] : [postgresListener(options)]),
       ...(ssh === undefined ? [] : [sshListener(ssh)]),
+      ...(options.http === undefined ? [] : [httpListener(options.http)]),
     ],
     upstreams,
     ...(options.limits && { limits: options.limits }),
@@ -173,6 +200,38 @@ function sshListener({ port, lifetimeSeconds, upstreams }: NonNullable<GatewayFi
       ...(lifetimeSeconds !== undefined && { lifetime_seconds: lifetimeSeconds }),
     },
     upstreams: upstreams.map(({ name }) => name),
+  };
+}
+
+function httpListener({ port, tls, url, hosts, upstreams }: NonNullable<GatewayFilesOptions['http']>) {
+  return {
+    protocol: 'http',
+    listen: `127.0.0.1:${port ?? 0}`,
+    ...(tls && { tls: { certificate: './tls.crt', key: 'file:./keys/tls.key' } }),
+    ...(url !== undefined && { url }),
+    ...(hosts && { hosts }),
+    upstreams: upstreams.map(({ name }) => name),
+  };
+}
+
+async function writeHttpUpstream(directory: string, upstream: HttpUpstreamFiles): Promise<Record<string, unknown>> {
+  const { name, host, port, ca, prefix, ownHost, credential, secret, routes, mcp, websockets } = upstream;
+  const secretFile = `keys/${name}-credential`;
+  if (secret !== undefined) await writeSecret(join(directory, secretFile), secret);
+  const caFile = `upstream-${name}-ca.pem`;
+  if (ca !== undefined) await writeFile(join(directory, caFile), ca);
+  const reference = JSON.stringify(credential ?? null).replaceAll('"SECRET"', JSON.stringify(`file:./${secretFile}`));
+  return {
+    name,
+    protocol: 'http',
+    address: `${host}:${port}`,
+    tls: ca === undefined ? { mode: 'disable' } : { mode: 'verify-full', ca: `./${caFile}` },
+    ...(prefix !== undefined && { prefix }),
+    ...(ownHost !== undefined && { host: ownHost }),
+    ...(credential && { credential: JSON.parse(reference) }),
+    ...(routes && { routes }),
+    ...(mcp !== undefined && { mcp }),
+    ...(websockets && { websockets }),
   };
 }
 

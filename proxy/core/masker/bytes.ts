@@ -42,14 +42,20 @@ export interface ByteMasker {
  *
  * @param masks - by detector name; the `null` method removes a find.
  * @param options.idleMs - see {@link ByteMasker.idleAtMs}
+ * @param options.before - what stands before the stream for detectors that look behind, and is not masked; a line feed if nothing does
  * @returns an error for a name that is no detector.
  */
 export function createByteMasker(
   masks: ReadonlyMap<string, CompiledMask>,
-  options: { readonly clock: Pick<Clock, 'monotonicMs'>; readonly idleMs?: number },
+  options: {
+    readonly clock: Pick<Clock, 'monotonicMs'>;
+    readonly idleMs?: number;
+    readonly before?: Buffer | undefined;
+  },
 ): { readonly masker: ByteMasker } | { readonly error: string } {
   try {
-    return { masker: new Stream(new Finder(masks), options.clock, options.idleMs ?? limits.maskIdleMs) };
+    const { clock, idleMs = limits.maskIdleMs, before = Buffer.from([lineFeed]) } = options;
+    return { masker: new Stream(new Finder(masks), clock, idleMs, before) };
   } catch (error) {
     if (error instanceof RangeError) return { error: 'A text mask names an unknown detector.' };
     throw error;
@@ -75,7 +81,7 @@ class Stream implements ByteMasker {
   readonly #clock: Pick<Clock, 'monotonicMs'>;
   readonly #idleMs: number;
   /** The last bytes, as detectors see them, before those that are held. */
-  #context: Buffer = Buffer.from([lineFeed]);
+  #context: Buffer;
   /** Bytes as they came that are not decided about, of which the first `#shown` were shown by `idle`. */
   #held: Buffer = empty;
   #shown = 0;
@@ -84,10 +90,11 @@ class Stream implements ByteMasker {
   /** Set behind a find that was too long: what still belongs to it. */
   #goesOn: Uint8Array | undefined;
 
-  constructor(finder: Finder, clock: Pick<Clock, 'monotonicMs'>, idleMs: number) {
+  constructor(finder: Finder, clock: Pick<Clock, 'monotonicMs'>, idleMs: number, before: Buffer) {
     this.#finder = finder;
     this.#clock = clock;
     this.#idleMs = idleMs;
+    this.#context = before.subarray(Math.max(0, before.length - limits.detectorLookBehindBytes));
   }
 
   get heldBytes(): number {

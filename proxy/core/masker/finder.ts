@@ -239,11 +239,14 @@ function enter(table: Int32Array, set: Uint8Array | undefined, bit: number): voi
 }
 
 const nearBytes = 16;
+/** Up to here a loop costs less than a call. */
+const shortBytes = 64;
 
 /** Where a byte comes next, or `end`. What is near is found without the cost of a call into the platform. */
 function seek(bytes: Buffer, byte: number, at: number, end: number): number {
-  const near = Math.min(end, at + nearBytes);
+  const near = end - at <= shortBytes ? end : at + nearBytes;
   for (let here = at; here < near; here++) if (bytes[here] === byte) return here;
+  if (near >= end) return end;
   const found = bytes.indexOf(byte, near);
   return found < 0 || found > end ? end : found;
 }

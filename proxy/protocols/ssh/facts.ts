@@ -1,8 +1,9 @@
 /** The facts of SSH operations for policy, and how their decisions are carried out. Pure. */
 import { upstreamLabels } from '../../core/documents.ts';
+import { compiledMasks } from '../../core/masker/compiled.ts';
 import type { Masker } from '../../core/masker.ts';
 import type { Decision, Fault, Json, JsonObject, OperationFacts } from '../../core/types.ts';
-import { compiledMasks, type OperationPlan, planOf } from './plan.ts';
+import { type OperationPlan, planOf } from './plan.ts';
 import { redactCommand } from './redact.ts';
 import type { SftpOperation } from './sftp/operation.ts';
 import type { Destination, ShellClassification, ShellCommand, Transfer } from './shell/index.ts';
@@ -107,14 +108,17 @@ export interface ForwardOperation {
   readonly destination?: { readonly host: string; readonly port: number } | undefined;
 }
 
-/** The facts of a forward. Agents and displays lead back to the client: no policy can allow them. */
+/**
+ * The facts of a forward. Agents and displays lead back to the client, and nothing says who connects to a socket at the
+ * host: no policy can allow them.
+ */
 export function forwardFacts(operation: ForwardOperation, place: Place): OperationFacts<OperationPlan> {
   const { kind, listen, destination } = operation;
   const destinations = destination === undefined ? [] : [{ ...destination, via: kind, dynamic: false }];
   const forward = { kind, listen_host: listen?.host ?? '', listen_port: listen?.port ?? 0 };
   const fault: Fault | undefined =
-    kind === 'agent' || kind === 'x11'
-      ? { code: 'operation_unsupported', message: 'Agents and displays are never forwarded.' }
+    kind === 'agent' || kind === 'x11' || kind === 'remote_streamlocal'
+      ? { code: 'operation_unsupported', message: 'Agents, displays and sockets of the host are never forwarded.' }
       : undefined;
   return {
     action: {

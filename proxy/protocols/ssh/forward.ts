@@ -27,6 +27,8 @@ export class Forwards {
   readonly #conversation: Conversation;
   /** Remote forwards that the host listens for, with the permit each was given. */
   readonly #listening = new Map<string, Permit<OperationPlan>>();
+  /** Those, and the ones that are being decided about. */
+  #remote = 0;
   #watching = false;
 
   constructor(client: ServerConnection, conversation: Conversation) {
@@ -39,6 +41,9 @@ export class Forwards {
     client.on('openssh.streamlocal', (accept, reject, { socketPath }) => {
       const operation: ForwardOperation = { kind: 'streamlocal', destination: { host: socketPath, port: 0 } };
       this.#serve(accept, reject, operation, (link) => connectSocket(link, socketPath));
+    });
+    client.once('close', () => {
+      for (const permit of this.#listening.values()) permit.complete({ status: 'ok' });
     });
     client.on('request', (accept, reject, name, info) => {
       void this.#request(name, info).then(
@@ -115,33 +120,35 @@ export class Forwards {
         const permit = this.#listening.get(key);
         if (permit === undefined) return undefined;
         this.#listening.delete(key);
+        this.#remote -= 1;
         await new Promise<void>((resolve) => link.client.unforwardIn(bindAddr, bindPort, () => resolve()));
         permit.complete({ status: 'ok' });
         return bindPort;
       }
-      default: {
-        // Sockets at the host stay closed: nothing would say who else there connects to them.
-        const kind = 'remote_streamlocal';
-        await authorize(opened, { kind, listen: { host: socketPath, port: 0 } }, () => {});
+      case 'streamlocal-forward@openssh.com':
+        await authorize(opened, { kind: 'remote_streamlocal', listen: { host: socketPath, port: 0 } }, () => {});
         return undefined;
-      }
+      default:
+        return undefined;
     }
   }
 
   async #listen(opened: Opened, link: SshLink, host: string, port: number): Promise<number | undefined> {
-    if (this.#listening.size >= this.#conversation.limits.sshRemoteForwardsMax) return undefined;
-    const permit = await authorize(opened, { kind: 'remote', listen: { host, port } }, () => {});
-    if (permit === undefined) return undefined;
-    const bound = await new Promise<number | undefined>((resolve) => {
-      link.client.forwardIn(host, port, (error, chosen) => resolve(error === undefined ? chosen || port : undefined));
-    });
-    if (bound === undefined) {
-      permit.complete({ status: 'error', code: 'upstream_unavailable' });
-      return undefined;
+    if (this.#remote >= this.#conversation.limits.sshRemoteForwardsMax) return undefined;
+    this.#remote += 1;
+    let bound: number | undefined;
+    try {
+      const permit = await authorize(opened, { kind: 'remote', listen: { host, port } }, () => {});
+      if (permit === undefined) return undefined;
+      bound = await new Promise<number | undefined>((resolve) => {
+        link.client.forwardIn(host, port, (error, chosen) => resolve(error === undefined ? chosen || port : undefined));
+      });
+      if (bound === undefined) permit.complete({ status: 'error', code: 'upstream_unavailable' });
+      else this.#listening.set(JSON.stringify([host, bound]), permit);
+    } finally {
+      if (bound === undefined) this.#remote -= 1;
     }
-    this.#listening.set(JSON.stringify([host, bound]), permit);
-    this.#client.once('close', () => permit.complete({ status: 'ok' }));
-    this.#watch(opened, link);
+    if (bound !== undefined) this.#watch(opened, link);
     return bound;
   }
 

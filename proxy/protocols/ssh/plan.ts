@@ -1,5 +1,5 @@
 import { detectors } from '../../core/detectors.ts';
-import { limits } from '../../core/limits.ts';
+import { compiledMasks } from '../../core/masker/compiled.ts';
 import type { CompiledMask, Masker } from '../../core/masker.ts';
 import type { Decision, Fault } from '../../core/types.ts';
 
@@ -78,22 +78,3 @@ function honour(plan: OperationPlan, type: string, value: unknown): OperationPla
     }
   }
 }
-
-const compiled = new WeakMap<Masker, Map<string, ReadonlyMap<string, CompiledMask>>>();
-
-/** The text masks of a decision, made ready. Decisions that say the same get the same object, which is what makes masking cheap. */
-export function compiledMasks(text: Decision['masks']['text'], masker: Masker): ReadonlyMap<string, CompiledMask> {
-  if (text.size === 0) return none;
-  const known = compiled.get(masker) ?? new Map<string, ReadonlyMap<string, CompiledMask>>();
-  compiled.set(masker, known);
-  const key = JSON.stringify([...text]);
-  let masks = known.get(key);
-  if (masks === undefined) {
-    masks = new Map([...text].map(([detector, method]) => [detector, masker.compile(method)] as const));
-    if (known.size >= limits.sshMaskSetsMax) known.clear();
-    known.set(key, masks);
-  }
-  return masks;
-}
-
-const none: ReadonlyMap<string, CompiledMask> = new Map();

@@ -1,39 +1,13 @@
-import { detectors } from '../../core/detectors.ts';
+import { redactSecrets } from '../../core/masker/secrets.ts';
 import type { CompiledMask } from '../../core/masker.ts';
-import { createTextMasker } from '../../core/masker.ts';
 import { hideSecretWords } from './secret-words.ts';
 
-/** Detectors of what nobody may keep, whatever the policy: credentials that are written into a command. */
-const secrets =
-  'private_key jwt aws_access_key aws_secret_key password_hash url_credentials bearer_token github_token slack_token google_api_key stripe_key generic_secret'
-    .split(' ')
-    .filter((name) => detectors.has(name));
-
-const hidden: CompiledMask = { kind: 'constant', value: '***' };
-const always: ReadonlyMap<string, CompiledMask> = new Map(secrets.map((name) => [name, hidden]));
-
-/** Characters of a command that the trail and the recording keep; the hash of the whole is kept beside. */
-const keptLength = 4_096;
-
 /**
- * A command as it may be kept and shown: without credentials, without what the decision masks, and bounded.
+ * A command as it may be kept and shown: without credentials, those that stand as words of their own included, without
+ * what the decision masks, and bounded.
  *
  * @param masks - of the decision, by detector
  */
 export function redactCommand(text: string, masks?: ReadonlyMap<string, CompiledMask>): string {
-  const made = createTextMasker(withSecrets(masks));
-  if ('error' in made) return '***';
-  const { masker } = made;
-  const redacted = masker.push(hideSecretWords(text.toWellFormed(), '***')) + masker.finish();
-  return redacted.length <= keptLength ? redacted : `${redacted.slice(0, keptLength).toWellFormed()}…`;
-}
-
-const known = new WeakMap<ReadonlyMap<string, CompiledMask>, ReadonlyMap<string, CompiledMask>>();
-
-/** The masks of a decision over those for credentials; the same object for the same masks. */
-function withSecrets(masks: ReadonlyMap<string, CompiledMask> | undefined): ReadonlyMap<string, CompiledMask> {
-  if (masks === undefined || masks.size === 0) return always;
-  const both = known.get(masks) ?? new Map([...always, ...masks]);
-  known.set(masks, both);
-  return both;
+  return redactSecrets(hideSecretWords(text.toWellFormed(), '***'), masks);
 }

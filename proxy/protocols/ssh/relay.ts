@@ -11,7 +11,7 @@ import type { Clock, SessionHandle } from '../../core/ports.ts';
 import type { JsonObject, Outcome, Refusal } from '../../core/types.ts';
 import type { OperationPlan } from './plan.ts';
 import { refusalText, refusedStatus } from './refuse.ts';
-import { RemoteEnd } from './remote-end.ts';
+import { type Exit, exitOf, RemoteEnd } from './remote-end.ts';
 import type { ClientChannel, ServerChannel } from './ssh2.ts';
 
 /** What a relay is made of. */
@@ -35,29 +35,12 @@ export function relayCommand(options: RelayOptions): Promise<Outcome> {
   return new CommandRelay(options).run();
 }
 
-/** How a command ended; all of it absent while it has not, or when nobody said. */
-export interface Exit {
-  readonly code: number | null;
-  readonly signal?: string | undefined;
-  readonly core?: boolean | undefined;
-}
-
-/** Listens for how a command ends, from now on. */
-export function exitOf(upstream: ClientChannel): () => Exit {
-  let exit: Exit = { code: null };
-  upstream.on('exit', (code: number | null, signal?: string, core?: boolean) => {
-    exit = { code, signal, core };
-  });
-  return () => exit;
-}
-
 /** Without an exit status `ssh` itself exits with 255, as it does when it loses its connection. */
 const hostGone = 'sallyport: The host went away before it said how the command ended. (upstream_unavailable)\n';
 
 class CommandRelay {
   readonly #options: RelayOptions;
   readonly #outputs: Output[];
-  readonly #exit: () => Exit;
   readonly #remote: RemoteEnd;
   #ended: Refusal | undefined;
   #clientGone = false;
@@ -66,7 +49,6 @@ class CommandRelay {
   constructor(options: RelayOptions) {
     this.#options = options;
     const { client, upstream } = options;
-    this.#exit = exitOf(upstream);
     this.#remote = new RemoteEnd(upstream, options.limits);
     const total = { bytes: 0, recorded: 0 };
     const over = () => this.#end(exceeded(options.permit, 'max_bytes', 'The output is longer than policy allows.'));
@@ -140,7 +122,7 @@ class CommandRelay {
 
   /** The host's channel is gone, and nobody said how the command ended. */
   get #lost(): boolean {
-    const { code, signal } = this.#exit();
+    const { code, signal } = exitOf(this.#options.upstream);
     return this.#ended === undefined && !this.#clientGone && code === null && signal === undefined;
   }
 
@@ -161,8 +143,8 @@ class CommandRelay {
     }
     const lost = this.#lost;
     if (lost && client.stderr.writable) client.stderr.write(terminal ? hostGone.replace('\n', '\r\n') : hostGone);
-    const status = this.#ended === undefined ? this.#exit().code : refusedStatus;
-    const signal = this.#ended === undefined ? this.#exit().signal : undefined;
+    const status = this.#ended === undefined ? exitOf(this.#options.upstream).code : refusedStatus;
+    const signal = this.#ended === undefined ? exitOf(this.#options.upstream).signal : undefined;
     const unrecorded = outputs.flatMap((output) => output.unrecorded());
     session.record({
       decisionId,
@@ -175,7 +157,8 @@ class CommandRelay {
         ...(unrecorded.length > 0 && { unrecorded }),
       },
     });
-    if (!this.#clientGone && this.#options.ends) await endChannel(client, { ...this.#exit(), code: status, signal });
+    if (!this.#clientGone && this.#options.ends)
+      await endChannel(client, { ...exitOf(this.#options.upstream), code: status, signal });
     if (lost) return { status: 'unknown', code: 'upstream_unavailable', bytes, maskedCells };
     return {
       status: this.#ended !== undefined || this.#clientGone ? 'aborted' : status === 0 ? 'ok' : 'error',
@@ -198,6 +181,7 @@ export async function endChannel(client: ServerChannel, exit: Exit): Promise<voi
   if (exit.signal !== undefined) client.exit(exit.signal, exit.core === true, '');
   else if (exit.code !== null) client.exit(exit.code);
   client.end();
+  client.resume();
 }
 
 type OutputOptions = Pick<RelayOptions, 'session' | 'permit' | 'terminal' | 'clock' | 'limits'> & {
@@ -288,17 +272,17 @@ class Output {
 
   #emit(pieces: readonly Buffer[]): void {
     const { total, permit, over } = this.#options;
-    for (const piece of pieces) {
-      if (piece.length === 0 || this.#stopped) continue;
-      total.bytes += piece.length;
+    // A masker hands out two pieces for each find: written one by one, each would be a packet and a frame.
+    const whole = pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : Buffer.concat(pieces);
+    if (whole.length > 0 && !this.#stopped) {
+      total.bytes += whole.length;
       if (total.bytes > permit.plan.maxBytes) {
         over();
         return;
       }
-      this.bytes += piece.length;
-      this.#record(piece);
-      if (!this.#sink.writable) continue;
-      if (!this.#sink.write(piece)) this.#pause();
+      this.bytes += whole.length;
+      this.#record(whole);
+      if (this.#sink.writable && !this.#sink.write(whole)) this.#pause();
     }
     if (this.#options.session.drained !== undefined) this.#pause();
   }

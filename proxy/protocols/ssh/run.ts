@@ -2,6 +2,7 @@
 import { GatewayError } from '../../core/errors.ts';
 import type { Place } from './facts.ts';
 import type { LoginShell } from './login-shell.ts';
+import { exitOf, watchEnd } from './remote-end.ts';
 import type { ShellClassification, ShellContext } from './shell/index.ts';
 import type { ClientChannel } from './ssh2.ts';
 import type { SshLink } from './upstream.ts';
@@ -73,17 +74,13 @@ export function collect(
 ): Promise<{ readonly stdout: string; readonly stderr: string; readonly code: number | null }> {
   return new Promise((resolve) => {
     const text = { stdout: '', stderr: '' };
-    let code: number | null = null;
     const gather = (name: 'stdout' | 'stderr') => (chunk: Buffer) => {
       text[name] += chunk.toString('latin1');
       if (text[name].length > bytesMax) channel.close();
     };
     channel.on('data', gather('stdout'));
     channel.stderr.on('data', gather('stderr'));
-    channel.on('exit', (status: number | null) => {
-      code = status;
-    });
-    channel.once('close', () => resolve({ ...text, code }));
+    channel.once('close', () => resolve({ ...text, code: exitOf(channel).code }));
     channel.end();
   });
 }
@@ -128,7 +125,11 @@ async function open(
     const failed = (cause: unknown) =>
       reject(new GatewayError('upstream_unavailable', 'The host did not open a channel.', { cause }));
     try {
-      start((error, channel) => (error === undefined ? resolve(channel) : failed(error)));
+      start((error, channel) => {
+        if (error !== undefined) return failed(error);
+        watchEnd(channel);
+        resolve(channel);
+      });
     } catch (thrown) {
       failed(thrown);
     }

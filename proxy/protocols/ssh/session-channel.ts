@@ -36,23 +36,25 @@ export class SessionChannel {
   readonly #conversation: Conversation;
   readonly #variables = new Map<string, string>();
   #terminal: Terminal | undefined;
+  /** What comes from now on would be run with, and was not judged. */
+  #started = false;
   #running: ClientChannel | undefined;
   #decisionId: string | undefined;
 
   constructor(session: Session, conversation: Conversation) {
     this.#conversation = conversation;
-    session.on('pty', (accept, _reject, { term, cols, rows, width, height, modes }) => {
-      this.#terminal = { term, cols, rows, width, height, modes };
-      accept?.();
+    session.on('pty', (accept, reject, { term, cols, rows, width, height, modes }) => {
+      if (!this.#started) this.#terminal = { term, cols, rows, width, height, modes };
+      (this.#started ? reject : accept)?.();
     });
     session.on('window-change', (accept, _reject, { cols, rows, width, height }) => {
       accept?.();
       this.#resize({ cols, rows, width, height });
     });
     session.on('env', (accept, reject, { key, val }) => {
-      const harmless = isHarmlessVariable(key, val);
-      if (harmless) this.#variables.set(key, val);
-      (harmless ? accept : reject)?.();
+      const granted = !this.#started && isHarmlessVariable(key, val);
+      if (granted) this.#variables.set(key, val);
+      (granted ? accept : reject)?.();
     });
     session.on('signal', (accept, _reject, { name }) => {
       accept?.();
@@ -60,28 +62,41 @@ export class SessionChannel {
     });
     session.on('auth-agent', (_accept, reject) => void this.#refuseForward('agent').then(() => reject?.()));
     session.on('x11', (_accept, reject) => void this.#refuseForward('x11').then(() => reject?.()));
-    session.on('exec', (accept, _reject, { command }) => this.#start(accept(), (one) => this.#exec(one, command)));
-    session.on('shell', (accept) => this.#start(accept(), (one) => this.#shell(one)));
+    session.on('exec', (accept, _reject, { command }) =>
+      this.#start(accept(), { action: 'exec', text: command }, (one) => this.#exec(one, command)),
+    );
+    session.on('shell', (accept) => this.#start(accept(), { action: 'shell', text: '' }, (one) => this.#shell(one)));
     session.on('subsystem', (accept, reject, { name }) => {
-      if (name === 'sftp') this.#start(accept(), (one) => this.#sftp(one));
+      if (name === 'sftp') this.#start(accept(), { action: 'sftp', text: '' }, (one) => this.#sftp(one));
       else reject?.();
     });
   }
 
   /** Runs one of the three, whatever happens: a channel that was accepted is answered and ended. */
-  #start(channel: ServerChannel, run: (opened: Opened & { channel: ServerChannel }) => Promise<void>): void {
+  #start(
+    channel: ServerChannel,
+    what: { readonly action: string; readonly text: string },
+    run: (opened: Opened & { channel: ServerChannel }) => Promise<void>,
+  ): void {
+    this.#started = true;
     channel.on('error', () => {});
+    const closed = new Promise<void>((resolve) => channel.once('close', () => resolve()));
     const release = this.#conversation.hold();
     void (async () => {
       const opened = await this.#conversation.opened;
-      if ('refusal' in opened) await this.#refuse(channel, opened.refusal);
-      else await run({ ...opened, channel });
+      if ('refusal' in opened) return await this.#refuse(channel, opened.refusal);
+      const unreachable = await unreachableHost(opened);
+      if (unreachable === undefined) return await run({ ...opened, channel });
+      const facts = faultFacts({ ...what, fault: unreachable }, await opened.place());
+      const answer = await opened.session.authorize({ facts });
+      if ('refusal' in answer) await this.#refuse(channel, answer.refusal, opened, what.text);
     })()
       .catch(async (thrown: unknown) => {
         const { message, code } = asGatewayError(thrown, 'internal_error', 'The command could not be served.');
         await this.#fail(channel, `sallyport: ${message} (${code})\n`);
       })
-      .finally(release);
+      // Not free before the client has heard of the end: the connection may be closed as soon as nothing is held.
+      .finally(() => void closed.then(release));
   }
 
   async #exec({ channel, ...opened }: Opened & { channel: ServerChannel }, command: string): Promise<void> {
@@ -284,4 +299,15 @@ export class SessionChannel {
       opened.session.record({ decisionId, kind: 'resize', data: { cols: size.cols, rows: size.rows } });
     });
   }
+}
+
+/** Why nothing can run: judged as a fault of the operation, which else would be refused for what is not known of the host. */
+async function unreachableHost({ link }: Opened): Promise<Fault | undefined> {
+  return await link.then(
+    () => undefined,
+    (thrown: unknown) => {
+      const { code, message } = asGatewayError(thrown, 'upstream_unavailable', 'The host could not be reached.');
+      return { code, message };
+    },
+  );
 }

@@ -6,9 +6,10 @@ import type { SessionHandle } from '../../core/ports.ts';
 import type { Fault, Refusal } from '../../core/types.ts';
 import { fileFacts, type Place } from './facts.ts';
 import type { OperationPlan } from './plan.ts';
+import { redactCommand } from './redact.ts';
 import { refusalLine, refusalText } from './refuse.ts';
-import { drained, endChannel, exitOf } from './relay.ts';
-import { RemoteEnd } from './remote-end.ts';
+import { drained, endChannel } from './relay.ts';
+import { exitOf, RemoteEnd } from './remote-end.ts';
 import { createSftpGate, type SftpGate } from './sftp/gate.ts';
 import type { SftpOperation, SftpVerdict } from './sftp/operation.ts';
 import type { ClientChannel, ServerChannel } from './ssh2.ts';
@@ -29,10 +30,14 @@ export async function serveSftp(options: SftpChannelOptions): Promise<void> {
   let fault: Fault | undefined;
   const remote = new RemoteEnd(upstream, limits);
   const end = () => remote.end('HUP');
-  let told = 0;
-  // OpenSSH's clients show the number of a status, not its text; what comes on standard error they show.
-  const tell = (refusal: Refusal) => {
-    if (told++ < limits.sftpRefusalsToldMax && client.stderr.writable) client.stderr.write(refusalText(refusal));
+  const told = new Set<string>();
+  // OpenSSH's clients show the number of a status, not its text; what comes on standard error they show. They look at a
+  // file before they open it: the same words about the same path are said once.
+  const tell = ({ path }: SftpOperation, refusal: Refusal) => {
+    const about = JSON.stringify([path, refusal.policy, refusal.code, refusal.message]);
+    if (told.has(about) || told.size >= limits.sftpRefusalsToldMax || !client.stderr.writable) return;
+    told.add(about);
+    client.stderr.write(refusalText(refusal));
   };
   const gate: SftpGate = createSftpGate<Permit<OperationPlan | undefined>>({
     // What the gate asks by itself (INIT, where a path leads) belongs to the session, which `connect` permitted.
@@ -62,7 +67,6 @@ export async function serveSftp(options: SftpChannelOptions): Promise<void> {
   upstream.stderr.on('data', (chunk: Buffer) => {
     if (client.stderr.writable) client.stderr.write(chunk);
   });
-  const exit = exitOf(upstream);
   feed(client, (chunk) => gate.fromClient(chunk) ?? session.drained);
   feed(upstream, (chunk) => gate.fromHost(chunk));
   client.once('end', () => {
@@ -75,13 +79,13 @@ export async function serveSftp(options: SftpChannelOptions): Promise<void> {
   client.removeListener('close', end);
   const words = session.signal.aborted ? refusalLine(session.signal.reason as Refusal) : fault?.message;
   if (words !== undefined && client.stderr.writable) client.stderr.write(`${words}\n`);
-  if (client.writable) await endChannel(client, words === undefined ? exit() : { code: 1 });
+  if (client.writable) await endChannel(client, words === undefined ? exitOf(upstream) : { code: 1 });
 }
 
 function authorize(
   operation: SftpOperation,
   { session, place }: SftpChannelOptions,
-  refused: (refusal: Refusal) => void,
+  refused: (operation: SftpOperation, refusal: Refusal) => void,
 ): Verdict | Promise<Verdict> {
   const answer = session.authorize({ facts: fileFacts(operation, { ...place, config: session.config }) });
   const carriedOut = (one: Awaited<typeof answer>) => verdict(one, operation, session, refused);
@@ -92,11 +96,12 @@ type Verdict = SftpVerdict<Permit<OperationPlan>>;
 
 function verdict(
   answer: { readonly permit: Permit<OperationPlan> } | { readonly refusal: Refusal },
-  { operation }: SftpOperation,
+  asked: SftpOperation,
   session: SessionHandle,
-  refused: (refusal: Refusal) => void,
+  refused: (operation: SftpOperation, refusal: Refusal) => void,
 ): Verdict {
   if ('permit' in answer) {
+    const { operation } = asked;
     const { maxBytes, timeoutMs } = answer.permit.plan;
     // What is opened under a permit that was completed can only be closed.
     const late = () => answer.permit.complete({ status: 'aborted', code: 'limit_reached' });
@@ -108,7 +113,18 @@ function verdict(
     return { permit: answer.permit, cap };
   }
   const { decisionId, code, policy, message } = answer.refusal;
+  session.record({
+    decisionId,
+    kind: 'command',
+    data: { kind: 'sftp', text: redactCommand(wordsOf(asked)), pty: null },
+  });
   session.record({ decisionId, kind: 'refused', data: { code, policy: policy ?? null, message } });
-  refused(answer.refusal);
+  refused(asked, answer.refusal);
   return { refusal: refusalLine(answer.refusal) };
+}
+
+/** What was asked for, to people: `open /etc/motd (read)`. */
+function wordsOf({ operation, path, target, flags }: SftpOperation): string {
+  const words = [operation, path, target].filter((word) => word !== '');
+  return flags.length === 0 ? words.join(' ') : `${words.join(' ')} (${flags.join(' ')})`;
 }

@@ -6,8 +6,8 @@ import type { SessionHandle } from '../../core/ports.ts';
 import type { Fault, Outcome, Refusal } from '../../core/types.ts';
 import type { OperationPlan } from './plan.ts';
 import { refusalText, refusedStatus } from './refuse.ts';
-import { drained, endChannel, exitOf } from './relay.ts';
-import { RemoteEnd } from './remote-end.ts';
+import { drained, endChannel } from './relay.ts';
+import { exitOf, RemoteEnd } from './remote-end.ts';
 import { createScpGate } from './scp/gate.ts';
 import type { Transfer } from './shell/index.ts';
 import type { ClientChannel, ServerChannel } from './ssh2.ts';
@@ -34,7 +34,6 @@ interface Passage {
 export async function serveTransfer(options: TransferOptions): Promise<Outcome> {
   const { session, permit, transfer, client, upstream } = options;
   const { decisionId } = permit;
-  const exit = exitOf(upstream);
   const remote = new RemoteEnd(upstream, options.limits);
   const totals = new StreamTotals();
   let refusal: Refusal | undefined;
@@ -92,9 +91,9 @@ export async function serveTransfer(options: TransferOptions): Promise<Outcome> 
     },
   });
   if (refusal !== undefined && !clientGone) client.stderr.write(refusalText(refusal));
-  const code = refusal === undefined ? exit().code : refusedStatus;
-  session.record({ decisionId, kind: 'exit', data: { status: code, signal: exit().signal ?? null, bytes } });
-  if (!clientGone) await endChannel(client, refusal === undefined ? exit() : { code });
+  const code = refusal === undefined ? exitOf(upstream).code : refusedStatus;
+  session.record({ decisionId, kind: 'exit', data: { status: code, signal: exitOf(upstream).signal ?? null, bytes } });
+  if (!clientGone) await endChannel(client, refusal === undefined ? exitOf(upstream) : { code });
   const status = refusal !== undefined || clientGone ? 'aborted' : code === 0 ? 'ok' : 'error';
   return { status, code: refusal?.code ?? String(code ?? 'no_status'), bytes };
 }

@@ -11,6 +11,7 @@ import data.sallyport.lib.sql
 # title: Allowed
 allow if {
 	input.action.name == "connect"
+	input.resource.type == "upstream"
 	data.config.upstreams[input.resource.id]
 }
 

@@ -5,40 +5,12 @@
 #   operation, and in every word of it. What an organisation keeps elsewhere belongs in data.config.ssh.paths.refuse.
 package sallyport.policies.credential_files
 
+import data.sallyport.lib.addresses
 import data.sallyport.lib.ssh
 
 # METADATA
 # title: Refused
-deny contains {"code": "credential_file", "message": message(name)} if {
-	some name in ssh.distinct_parts
-	name in names
-}
-
-deny contains {"code": "credential_file", "message": message(part)} if {
-	some part in dotted
-	some piece in split(part, ".")
-	piece in pieces
-}
-
-# `.netrc.bak`, `.env.production`
-deny contains {"code": "credential_file", "message": message(part)} if {
-	some part in dotted
-	startswith(part, ".")
-	concat("", [".", split(part, ".")[1]]) in names
-}
-
-# `.key` and `.env` alone are what jq calls a field; `.env` the file is one of `names`.
-deny contains {"code": "credential_file", "message": message(part)} if {
-	some part in dotted
-	not startswith(part, ".")
-	some piece in array.slice(split(part, "."), 1, count(part))
-	piece in endings
-}
-
-deny contains {"code": "credential_file", "message": message(place)} if {
-	some place in places
-	contains(ssh.text, place)
-}
+deny contains {"code": "credential_file", "message": message(concat(", ", sort(found)))} if count(found) > 0
 
 deny contains {"code": "process_memory", "message": message(concat("", ["/proc/…/", entry]))} if {
 	"proc" in ssh.distinct_parts
@@ -57,13 +29,6 @@ deny contains {"code": "process_memory", "message": message("the environment of 
 	trim(word, "aAceEfghjklmnorsStTuUvwxXZ") == ""
 }
 
-deny contains {"code": "credential_file", "message": message("the list of passwords")} if {
-	some command in ssh.commands
-	command.name == "getent"
-	some word in command.argv
-	word in {"shadow", "gshadow"}
-}
-
 # What is below cannot be told apart.
 deny contains {"code": "credential_directory", "message": message} if {
 	some path in ssh.read
@@ -79,17 +44,57 @@ deny contains {"code": "disk", "message": message} if {
 
 deny contains {"code": "cloud_metadata", "message": message} if {
 	some destination in ssh.destinations
-	destination.host in (metadata_hosts | {"instance-data", "metadata"})
+	destination.host in (addresses.metadata | {"instance-data", "metadata"})
 	message := "Agents may not ask the cloud for the credentials of this machine."
 }
 
 deny contains {"code": "cloud_metadata", "message": message} if {
 	some part in ssh.distinct_parts
-	part in metadata_hosts
+	part in addresses.metadata
 	message := "Agents may not ask the cloud for the credentials of this machine."
 }
 
-message(what) := concat("", [trim_suffix(what, "/"), " may hold credentials. No agent may use it."])
+message(what) := concat("", [what, " may hold credentials, which no agent may use."])
+
+# What speaks of a credential, by the names people know. One path can do so in several parts: it is one reason.
+found contains name if {
+	some name in ssh.distinct_parts
+	name in names
+}
+
+found contains part if {
+	some part in dotted
+	some piece in split(part, ".")
+	piece in pieces
+}
+
+# `.netrc.bak`, `.env.production`
+found contains part if {
+	some part in dotted
+	startswith(part, ".")
+	concat("", [".", split(part, ".")[1]]) in names
+}
+
+# `.key` and `.env` alone are what jq calls a field; `.env` the file is one of `names`.
+found contains part if {
+	some part in dotted
+	not startswith(part, ".")
+	some piece in array.slice(split(part, "."), 1, count(part))
+	piece in endings
+}
+
+found contains trim_suffix(place, "/") if {
+	text := ssh.text
+	some place in places
+	contains(text, place)
+}
+
+found contains "the list of passwords" if {
+	some command in ssh.commands
+	command.name == "getent"
+	some word in command.argv
+	word in {"shadow", "gshadow"}
+}
 
 dotted contains part if {
 	some part in ssh.distinct_parts
@@ -113,8 +118,8 @@ names := {
 	".netrc", ".node_repl_history", ".npmrc", ".password-store", ".pg_service.conf", ".pgpass", ".psql_history",
 	".pypirc", ".python_history", ".rediscli_history", ".s3cfg", ".sh_history", ".sqlite_history", ".ssh",
 	".terraform.d", ".terraformrc", ".vault-token", ".viminfo", ".zhistory", ".zsh_history", "_netrc",
-	"authorized_keys", "fish_history", "gshadow", "krb5.keytab", "master.passwd", "opasswd", "pgpass.conf",
-	"sudoers", "sudoers.d", "wp-config.php",
+	"authorized_keys", "fish_history", "gshadow", "id_dsa", "id_ecdsa", "id_ed25519", "id_rsa", "krb5.keytab",
+	"kubeconfig", "master.passwd", "opasswd", "pgpass.conf", "sudoers", "sudoers.d", "wp-config.php",
 }
 
 # Of names that have several: `id_rsa.bak`, `store.p12`.
@@ -130,9 +135,8 @@ places := {
 	"/.cargo/credentials", "/.config/gcloud/", "/.config/gh/", "/.config/op/", "/.docker/config.json",
 	"/.git/config/", "/.local/share/keyrings/", "/dev/kmem/", "/dev/mem/", "/etc/kubernetes/",
 	"/etc/letsencrypt/archive/", "/etc/letsencrypt/live/", "/etc/pki/tls/private/", "/etc/security/opasswd",
-	"/etc/shadow", "/etc/ssh/ssh_host_", "/etc/ssl/private/", "/id_dsa/", "/id_ecdsa/", "/id_ed25519/", "/id_rsa/",
-	"/kubeconfig/", "/proc/kcore/", "/run/secrets/", "/tmp/krb5cc", "/var/backups/shadow", "/var/lib/kubelet/",
-	"/var/lib/sss/secrets/",
+	"/etc/shadow", "/etc/ssh/ssh_host_", "/etc/ssl/private/", "/proc/kcore/", "/run/secrets/", "/tmp/krb5cc",
+	"/var/backups/shadow", "/var/lib/kubelet/", "/var/lib/sss/secrets/",
 }
 
 # Of a process: what it was told, what it has open, and doors to every other place.
@@ -143,12 +147,4 @@ process_entries := {
 directories := {
 	"/", "/boot/", "/dev/", "/etc/", "/etc/ssh/", "/etc/ssl/", "/home/", "/proc/", "/root/", "/run/", "/users/",
 	"/var/", "/var/backups/", "/var/lib/", "/var/run/",
-}
-
-# Link-local addresses at which clouds hand out credentials, and the names of them.
-metadata_hosts := {
-	"0251.0376.0251.0376", "0xa9fea9fe", "100.100.100.200", "169.254.169.253", "169.254.169.254", "169.254.170.2",
-	"169.254.170.23", "192.0.0.192", "2852039166", "::ffff:169.254.169.254", "::ffff:a9fe:a9fe", "fd00:ec2::254",
-	"fd20:ce::254", "metadata.azure.internal", "metadata.goog", "metadata.google.internal",
-	"metadata.tencentyun.com",
 }

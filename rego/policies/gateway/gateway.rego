@@ -1,10 +1,11 @@
 # METADATA
 # title: What the gateway itself may ask
 # description: |
-#   The gateway reads a database's catalog to know what names mean, and asks a host which shell a login has. It reads
-#   nothing else, and changes nothing.
+#   The gateway reads a database's catalog to know what names mean, asks a host which shell a login has, and an MCP server
+#   what it offers. It reads nothing else, and changes nothing.
 package sallyport.policies.gateway
 
+import data.sallyport.lib.mcp
 import data.sallyport.lib.sql
 import data.sallyport.lib.ssh
 
@@ -24,17 +25,25 @@ allow if {
 	input.context.complete == true
 }
 
+allow if {
+	lists
+	input.context.complete == true
+}
+
 # METADATA
 # title: Refused
 deny contains {
 	"code": "gateway_beyond_catalog",
-	"message": "The gateway itself reads only an upstream's catalog, and asks a host only for the login's shell.",
+	"message": "The gateway itself reads only what an upstream offers, and asks a host only for the login's shell.",
 } if {
 	input.subject.type == "gateway"
 	not within
 }
 
-within if input.action.name == "connect"
+within if {
+	input.action.name == "connect"
+	input.resource.type == "upstream"
+}
 
 within if {
 	input.action.name == "select"
@@ -43,10 +52,22 @@ within if {
 
 within if probes
 
+within if lists
+
 # The fixed question, not a command of somebody's.
 probes if {
 	input.subject.type == "gateway"
 	ssh.is_exec
 	input.action.properties.probe == true
 	count(ssh.commands) == 0
+}
+
+lists if {
+	input.subject.type == "gateway"
+	mcp.is_mcp
+	input.resource.type == "mcp_server"
+	input.action.name in {
+		"initialize", "notifications/initialized", "ping", "prompts/list", "resources/list", "resources/templates/list",
+		"server/discover", "tools/list",
+	}
 }

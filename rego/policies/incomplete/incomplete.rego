@@ -1,12 +1,16 @@
 # METADATA
 # title: What is not understood is refused
-# description: The classifier says whether it accounted for everything in the operation.
+# description: |
+#   The classifier says whether it accounted for everything in the operation. data.config.http may let bodies through unread.
 package sallyport.policies.incomplete
+
+import data.sallyport.lib.http
 
 # METADATA
 # title: Refused
 deny contains {"code": "operation_incomplete", "message": message} if {
 	not input.context.complete == true
+	not http.accepted_unread
 	message := concat("", ["The gateway cannot account for everything in this operation", why, ".", remedy])
 }
 
@@ -21,6 +25,8 @@ remedy := concat(" ", array.concat([""], sort(known))) if {
 	input.resource.type == "host"
 	known := {remedies[word] | some word in input.action.properties.incomplete}
 	count(known) > 0
+} else := " List the tools of the server first." if {
+	"tool_unknown" in input.action.properties.incomplete
 } else := " Write it as plain commands with literal words." if {
 	input.resource.type == "host"
 } else := ""

@@ -5,6 +5,7 @@
 #   data.config.ssh.forwards names, and nowhere else: what is reached past the gateway is neither judged nor recorded.
 package sallyport.policies.lateral_movement
 
+import data.sallyport.lib.addresses
 import data.sallyport.lib.ssh
 import data.sallyport.lib.ssh_destinations
 
@@ -42,7 +43,7 @@ deny contains {"code": "destination_refused", "message": message} if {
 	not ssh_destinations.may_reach(destination)
 	message := concat("", [
 		"Agents may not go to ",
-		ssh_destinations.address(destination),
+		addresses.of(destination),
 		" from a host. Ask for it to be added to ssh.destinations, or connect to it through the gateway.",
 	])
 }
@@ -54,7 +55,7 @@ deny contains {"code": "forward_refused", "message": message} if {
 	not ssh_destinations.may_forward(destination)
 	message := concat("", [
 		"Ports may not be forwarded to ",
-		ssh_destinations.address(destination),
+		addresses.of(destination),
 		". Ask for it to be added to ssh.forwards, or connect to it through the gateway.",
 	])
 }

@@ -12,14 +12,16 @@ import data.sallyport.lib.ssh
 deny contains {"code": "run_as_other", "message": message} if {
 	some command in ssh.commands
 	is_string(command.run_as)
+	count(switched) == 0
 	message := "Agents run commands as the login itself, not as another user."
 }
 
 deny contains {"code": "run_as_other", "message": message} if {
-	some name in (ssh.names | ssh.wrappers)
-	name in switching
-	message := concat("", ["Agents run commands as the login itself: ", name, " is refused."])
+	count(switched) > 0
+	message := concat("", ["Agents run commands as the login itself: ", concat(", ", sort(switched)), " is refused."])
 }
+
+switched := (ssh.names | ssh.wrappers) & switching if ssh.is_ssh
 
 deny contains {"code": "account_change", "message": message} if {
 	some name in ssh.names

@@ -51,13 +51,15 @@ deny contains {"code": "wrapper_refused", "message": message} if {
 
 deny contains {"code": "shell_unverified", "message": message} if {
 	judged
-	not input.resource.properties.shell in {"bash", "sh"}
+	not verified
 	message := "The login's shell could not be verified, so that it is not known how it reads commands."
 }
 
 deny contains {"code": "path_refused", "message": ssh_paths.message(path, access)} if {
 	some [path, access] in refused_uses
 }
+
+verified if input.resource.properties.shell in {"bash", "sh"}
 
 # METADATA
 # title: Waits for approval
@@ -85,12 +87,16 @@ refused_uses contains [path, access] if {
 	not ssh_paths.allowed(path, access)
 }
 
-harmless := (ssh_tools.reading | ssh_tools.own) | ssh_tools.filing
+harmless(name) if name in ssh_tools.reading
+
+harmless(name) if name in ssh_tools.own
+
+harmless(name) if name in ssh_tools.filing
 
 acceptable(command) if {
 	command.known == true
 	not ssh.transfer
-	command.name in harmless
+	harmless(command.name)
 	of_the_system(command)
 	not goes_beyond(command)
 }
@@ -181,7 +187,7 @@ shown(command) := command.name if {
 } else := object.get(command, "path", "what is not named")
 
 advice(command) := " with these words: as far as is known, that does more than read." if {
-	command.name in harmless
+	harmless(command.name)
 	of_the_system(command)
 } else := ": options and paths must be in the words that start a transfer." if {
 	ssh.transfer

@@ -6,6 +6,7 @@
 #   as they are or not at all. What a command may print, and how long it may run, is bounded by data.config.limits.
 package sallyport.policies.ssh_output
 
+import data.sallyport.lib.output
 import data.sallyport.lib.ssh
 
 # METADATA
@@ -48,13 +49,4 @@ runs if {
 
 chosen := data.config.ssh.masks if {
 	true
-} else := {detector: {"replace": {"value": "[redacted]"}} | some detector in (secrets | personal)}
-
-secrets := {
-	"aws_access_key", "aws_secret_key", "bearer_token", "generic_secret", "github_token", "google_api_key", "jwt",
-	"password_hash", "private_key", "slack_token", "stripe_key", "url_credentials",
-}
-
-personal := {"email", "us_ssn", "credit_card"} if {
-	input.resource.properties.labels.pii == "true"
-} else := set()
+} else := output.redacted

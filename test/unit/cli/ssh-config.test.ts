@@ -105,6 +105,16 @@ describeTools(['ssh'], [], () => {
       expect((await resolved(stdout, 'db.eu.sallyport')).get('user')).toBe('svc+db.eu');
     });
 
+    test('shares a connection only where the path of its socket is not too long', async () => {
+      const below = (length: number) => `/tmp/${'d'.repeat(length - '/tmp/'.length)}`;
+      const longest = await sshConfig(...args, '--directory', below(45));
+      expect((await resolved(longest.stdout, 'web.sallyport')).get('controlmaster')).toBe('auto');
+      const web = await resolved((await sshConfig(...args, '--directory', below(46))).stdout, 'web.sallyport');
+      expect(web.get('controlmaster')).toBe('false');
+      expect(web.get('controlpath')).toBeUndefined();
+      expect(web.get('certificatefile')).toBe(`${below(46)}/key-cert.pub`);
+    });
+
     test('reaches a gateway by an IPv6 address', async () => {
       const { stdout } = await sshConfig('--gateway', '[::1]:2222', '--upstream', 'deploy+web');
       expect(Object.fromEntries(await resolved(stdout, 'web.sallyport'))).toMatchObject({

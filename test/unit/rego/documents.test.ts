@@ -4,6 +4,9 @@ import { connectFacts, subjectDocument } from '../../../proxy/core/documents.ts'
 import { createMasker } from '../../../proxy/core/masker.ts';
 import type { Identity, JsonObject, OperationFacts } from '../../../proxy/core/types.ts';
 import { inputOf, projectionOf } from '../../../proxy/policy/input.ts';
+import type { CanonicalRequest, ParsedBody } from '../../../proxy/protocols/http/contract.ts';
+import { requestFacts } from '../../../proxy/protocols/http/facts.ts';
+import { listOperation, type McpRequest, mcpOperations } from '../../../proxy/protocols/http/mcp/index.ts';
 import type { ClassifiedStatement } from '../../../proxy/protocols/postgres/classification.ts';
 import { sqlFacts } from '../../../proxy/protocols/postgres/facts.ts';
 import { Labels } from '../../../proxy/protocols/postgres/labels.ts';
@@ -200,5 +203,99 @@ describe('what happens on a host', () => {
     expectInput(inputFor(forwardFacts(direct, place)));
     expectInput(inputFor(forwardFacts(remote, place)));
     expectInput(inputFor(probeFacts('echo x', place)));
+  });
+});
+
+describe('what is asked over HTTP', () => {
+  const request: CanonicalRequest = {
+    method: 'POST',
+    host: 'crm.example',
+    path: '/customers/7/notes',
+    segments: ['customers', '7', 'notes'],
+    queryText: 'tag=a&tag=b&__proto__=c',
+    query: [
+      ['tag', 'a'],
+      ['tag', 'b'],
+      ['__proto__', 'c'],
+    ],
+    headers: [['accept', 'application/json']],
+    contentType: 'application/json',
+    contentTypeHeader: 'application/json',
+    contentLength: 2,
+    token: undefined,
+    upgrade: undefined,
+  };
+  const upstream = {
+    name: 'crm',
+    host: '10.0.0.50',
+    port: 8080,
+    tls: { mode: 'disable' },
+    clientCertificate: undefined,
+    prefix: undefined,
+    ownHost: undefined,
+    credential: { kind: 'none' },
+    routes: [],
+    openapi: undefined,
+    mcp: undefined,
+    websockets: true,
+  } as const;
+  const graphql = {
+    kind: 'graphql',
+    value: { query: '{ customer { mail: email } }' },
+    operations: [
+      {
+        type: 'query',
+        name: '',
+        fields: [
+          { path: 'customer', arguments: { id: '7', page: { first: 5 } } },
+          { path: 'customer.email', arguments: {} },
+        ],
+        aliases: { 'customer.mail': 'customer.email' },
+      },
+    ],
+  } as const;
+  const bodies: readonly ParsedBody[] = [
+    { kind: 'none' },
+    { kind: 'json', value: { amount: 5, lines: [{ sku: null }] } },
+    { kind: 'json', value: 'text' },
+    { kind: 'json', value: null },
+    { kind: 'form', fields: [['amount', '5']] },
+    { kind: 'multipart', parts: [{ name: 'file', bytes: 5, contentType: 'image/png' }] },
+    graphql,
+    { kind: 'opaque', bytes: 5 },
+    { kind: 'opaque', bytes: undefined },
+  ];
+
+  test.each(bodies.map((body) => [body.kind, body] as const))('a request with a body: %s', (_kind, body) => {
+    const operation = { request, path: request.path, segments: request.segments, routed: true, body };
+    const route = { template: '/customers/{id}/notes', parameters: { id: '7' }, operationId: 'addNote', tags: ['a'] };
+    const nowhere = { template: '', parameters: {}, operationId: undefined, tags: [] };
+    const place = { upstream, config, masker: createMasker({ key: Buffer.alloc(32, 7) }) };
+    expectInput(inputFor(requestFacts({ ...operation, route }, place)));
+    expectInput(inputFor(requestFacts({ ...operation, route: nowhere, upgrade: 'websocket' }, place)));
+  });
+
+  test('messages of MCP: a call, a list and one tool of it, a resource, a prompt', () => {
+    const status = { state: 'accepted', sha256: '0'.repeat(64), definition: {} } as const;
+    const place = { upstream: 'tools', labels: { env: 'prod' }, tool: status };
+    const message = { kind: 'request', era: 'stateless', subscriptions: ['file:///docs/b'] } as const;
+    const asked = (method: string, target: McpRequest['target']) => {
+      const rest = { version: '2026-07-28', sessionId: undefined, headers: [], id: 1, paramHeaders: [], value: {} };
+      return mcpOperations({ ...rest, ...message, method, target }, place);
+    };
+    const operations = [
+      ...asked('tools/call', { tool: 'refund', arguments: { amount: 5 } }),
+      ...asked('tools/list', {}),
+      ...asked('resources/read', { resourceUri: 'file:///docs/a' }),
+      ...asked('prompts/get', { prompt: 'summarise', arguments: { id: '7' } }),
+      listOperation(
+        { era: 'session', method: 'tools/list', target: { tool: 'refund' }, definition: {}, status },
+        place,
+      ),
+    ];
+    for (const { action, resource, complete } of operations) {
+      const enforce = () => ({ plan: undefined });
+      expectInput(inputFor({ action, resource, complete, enforce, describe: () => ({}) }));
+    }
   });
 });

@@ -84,6 +84,14 @@ withOpa('with OPA', () => {
       'a field of a file operation',
       'deny contains {"code": "x", "message": "x"} if ssh.sftp.resolves == "/etc/shadow"',
     ],
+    [
+      'a field of a request',
+      'deny contains {"code": "x", "message": "x"} if input.action.properties.segmets[0] == "x"',
+    ],
+    [
+      'a field of a GraphQL operation',
+      'deny contains {"code": "x", "message": "x"} if {\n\tsome o in input.action.properties.graphql\n\to.kind == "mutation"\n}',
+    ],
     ['a field of what a host may do', 'deny contains {"code": "x", "message": "x"} if data.config.ssh.path.read'],
     ['a field of the data', 'deny contains {"code": "x", "message": "x"} if data.config.limit.max_rows > 1'],
   ];

@@ -79,7 +79,7 @@ function evaluate(call: Call): Outcome {
   const parts = call.args.slice(1);
   if (parts[0]?.value === '--') parts.shift();
   if (parts.some(({ dynamic }) => dynamic)) call.note('dynamic_script');
-  const ran = call.runText(parts.map(({ value }) => value).join(' '), call.state);
+  const ran = call.runText(parts.map(({ value }) => value).join(' '), call.state, call.frame.bash);
   call.args.splice(1, call.args.length - 1, { value: ran.printed, dynamic: false });
   return ran.outcome;
 }
@@ -128,7 +128,7 @@ function trap(call: Call): Outcome {
   if (action === undefined) call.note('dynamic_script');
   else if (action !== '-' && action !== '') {
     const state: State = { cwd: undefined, variables: new Map(), parameters: [], errexit: false };
-    const ran = call.runText(action, state);
+    const ran = call.runText(action, state, call.frame.bash);
     if (
       (ran.outcome.ok !== state && ran.outcome.ok !== never) ||
       (ran.outcome.fail !== state && ran.outcome.fail !== never)

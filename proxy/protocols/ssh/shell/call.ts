@@ -74,6 +74,13 @@ export class Call {
     return arg === undefined || arg.dynamic ? undefined : arg.value;
   }
 
+  /** What it starts runs as somebody: a name, or a number as docker and kubectl take it, with or without a group. */
+  become(user: string): void {
+    const [, name = user] = /^([^:]*):[\w.-]*$/.exec(user) ?? [];
+    this.runAs = /^[#+]?0+$/.test(name) ? 'root' : name;
+    if (name !== '' && !/^[\w][\w.-]*$/.test(name)) this.unknown('unknown_operand');
+  }
+
   /** It touches a file; with `tree`, also everything below. */
   file(path: string, access: FileAccess, tree = false): void {
     const { path: canonical, doubt } = canonicalPath(path, this.state.cwd);
@@ -82,6 +89,11 @@ export class Call {
     // gawk opens these as sockets.
     if (/^\/inet[46]?(?:\/|$)/.test(canonical)) this.note('dev_tcp');
     this.files.push(tree ? { path: canonical, access, tree } : { path: canonical, access });
+  }
+
+  /** It makes a link of that name, or in a folder of that name. */
+  link(path: string): void {
+    this.engine.report.links.push(canonicalPath(path, this.state.cwd).path);
   }
 
   /** It goes to a host; which one must be said plainly. */
@@ -142,10 +154,10 @@ export class Call {
     else this.args.splice(from, to - from, ...ran.printed.args);
   }
 
-  /** It hands a text to a shell. */
-  runText(text: string, state: State, external = false): Ran<string> {
+  /** It hands a text to a shell; `bash` when it is certain that this one reads it. */
+  runText(text: string, state: State, bash = false): Ran<string> {
     if (!this.#mayGoDeeper()) return { printed: '', outcome: unchanged(state) };
-    return this.engine.runText(text, state, { ...this.inner(), external, input: undefined });
+    return this.engine.runText(text, state, { ...this.inner(), external: false, input: undefined, bash });
   }
 
   #mayGoDeeper(): boolean {

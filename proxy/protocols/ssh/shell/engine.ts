@@ -34,6 +34,8 @@ export interface Frame {
   readonly depth: number;
   /** It talks to a terminal. */
   readonly pty: boolean;
+  /** bash reads the text that it stands in. Of any other shell only what all of them read alike is known. */
+  readonly bash: boolean;
 }
 
 /** What became of a command or a text. */

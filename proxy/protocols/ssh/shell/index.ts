@@ -6,6 +6,7 @@ import { parse } from 'unbash';
 import { limits } from '../../../core/limits.ts';
 import { isDeceptive, textFault } from './check-text.ts';
 import type { ShellClassification, ShellContext, ShellFault } from './classification.ts';
+import { isAccountedFor } from './coverage.ts';
 import type { Engine, Frame, Ran } from './engine.ts';
 import { runArgs } from './interpret.ts';
 import { Report } from './report.ts';
@@ -52,6 +53,8 @@ const outermost: Frame = {
   input: undefined,
   depth: 0,
   pty: false,
+  // The canonical text takes its place, whichever shell reads that.
+  bash: true,
 };
 
 /**
@@ -91,7 +94,7 @@ function classifyParsed(
   context: ShellContext,
   tools: ReadonlyMap<string, ToolSpec>,
 ): ShellClassification | { readonly fault: ShellFault } {
-  if ((tree.errors?.length ?? 0) > 0) {
+  if ((tree.errors?.length ?? 0) > 0 || !isAccountedFor(text, tree)) {
     return { fault: { code: 'operation_unparseable', message: 'The command is not valid shell syntax.' } };
   }
   if (tree.commands.length === 0) {
@@ -108,6 +111,7 @@ function classifyParsed(
   };
   const frame = { ...outermost, pty: context.pty ?? false };
   const { printed } = walkText(tree.commands, state, frame, engine);
+  report.noteLinks();
   return {
     commands: report.commands,
     destinations: report.destinations,
@@ -138,7 +142,9 @@ function runText(text: string, state: State, frame: Frame, engine: Engine): Ran<
     return nothing;
   }
   const tree = parse(text);
-  if ((tree.errors?.length ?? 0) > 0 || tree.commands.length === 0) report.note('syntax');
+  if ((tree.errors?.length ?? 0) > 0 || tree.commands.length === 0 || !isAccountedFor(text, tree)) {
+    report.note('syntax');
+  }
   return walkText(tree.commands, state, frame, engine);
 }
 

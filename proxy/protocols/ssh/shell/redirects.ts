@@ -83,7 +83,7 @@ function toFile(
     return;
   }
   const both = operator === '&>' || operator === '&>>' || operator === '>&';
-  if (both && explicitFd !== undefined) report.note('bash_only');
+  if (both && (explicitFd !== undefined || !context.bash)) report.note('bash_only');
   const op = operator === '&>>' ? 'append' : both ? 'write' : operations[operator as keyof typeof operations];
   const fd = explicitFd ?? (op === 'read' || op === 'read_write' ? 0 : 1);
   if (fd === 0) gathered.input = undefined;
@@ -144,13 +144,16 @@ function fromText(
 }
 
 function hereString(node: HereString, context: WordContext, report: Report): string | undefined {
+  if (!context.bash) report.note('bash_only');
   const value = singleWord(node.target, context, report);
   return value === undefined ? undefined : `${value}\n`;
 }
 
 function hereDocument(node: HereDoc, context: WordContext, report: Report): string | undefined {
   const { body, delimiter, operator } = node;
-  if (delimiter === undefined || node.closing === undefined) report.note('here_document');
+  // Shells differ in what of a delimiter with a dollar sign is its quoting.
+  if (delimiter === undefined || node.closing === undefined || /[$`]/.test(delimiter.text))
+    report.note('here_document');
   const stripped = operator === '<<-' ? body.text.replaceAll(/^\t+/gm, '') : body.text;
   if (delimiter?.quoted || !/[$`\\]/.test(body.text)) return stripped;
   // Tabs are taken off before anything is expanded, also those that an expansion would hide.

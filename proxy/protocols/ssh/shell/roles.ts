@@ -28,6 +28,9 @@ const last: ReadonlySet<Role> = new Set(['command', 'script', 'script_words', 'r
 
 /** Applies all of them; where a tool changes its directory or port, before what depends on it. */
 export function applyUses(call: Call, spec: ToolSpec, uses: readonly Use[], names: readonly string[]): void {
+  // Tools differ in which one counts, or whether one is looked up in the other.
+  for (const role of ['directory', 'user'])
+    if (uses.filter((use) => use.role === role).length > 1) call.unknown('unknown_option');
   const port = portOf(call, spec, uses);
   const target = { ...spec, ...(port !== undefined && { defaultPort: port }) };
   for (const role of order) for (const use of uses) if (use.role === role) applyUse(call, target, use, names);
@@ -44,10 +47,13 @@ export function applyUses(call: Call, spec: ToolSpec, uses: readonly Use[], name
 }
 
 function portOf(call: Call, spec: ToolSpec, uses: readonly Use[]): number | undefined {
-  const given = uses.filter(({ role }) => role === 'port').at(-1);
-  if (given === undefined) return spec.defaultPort;
-  const port = given.dynamic ? undefined : parsePort(given.value);
-  if (port === undefined) call.note('destination');
+  const given = uses.filter(({ role }) => role === 'port');
+  const remote = uses.flatMap(({ role, value }) => (role === 'rsh' ? (/ -p (\d+)/.exec(value)?.[1] ?? []) : []));
+  const ports = new Set([...given.map(({ dynamic, value }) => (dynamic ? '' : value)), ...remote]);
+  if (ports.size === 0) return spec.defaultPort;
+  // Of two, some tools take the first, and others the last.
+  const [port, ...more] = [...ports].map(parsePort);
+  if (port === undefined || more.length > 0) call.note('destination');
   return port;
 }
 
@@ -71,7 +77,7 @@ export function applyUse(call: Call, spec: ToolSpec, use: Use, names: readonly s
       if (!dynamic) changeDirectory(call, value);
       return;
     case 'user':
-      call.runAs = dynamic ? '' : value;
+      call.become(dynamic ? '' : value);
       return;
     case 'assignment':
       assignment(call, value);
@@ -89,7 +95,7 @@ export function applyUse(call: Call, spec: ToolSpec, use: Use, names: readonly s
       data(call, use);
       return;
     case 'rsh':
-      if (!dynamic && !/^ssh(?: -(?:p \d+|q|C|T|o BatchMode=yes|i [\w./-]+))*$/.test(value)) call.note('code');
+      if (!dynamic && !/^ssh(?: -(?:p \d+|q|C|T|o BatchMode=yes))*$/.test(value)) call.note('code');
       return;
     case 'command':
       command(call, spec, use.index);
@@ -173,6 +179,8 @@ function network(call: Call, spec: ToolSpec, use: Use, names: readonly string[])
   }
   const before = destinations.length;
   if (use.role === 'host') host(call, spec, use.value);
+  else if (use.role === 'jump') host(call, { ...spec, defaultPort: 22 }, use.value);
+  else if (use.role === 'proxy') proxy(call, use.value);
   else if (use.role === 'url') url(call, use.value);
   else if (use.role === 'git_remote') gitRemote(call, use.value);
   else remotePath(call, spec, use, anyGiven(spec.tree, names));
@@ -196,6 +204,12 @@ function url(call: Call, value: string): void {
   call.destination(parsed?.host ?? '', parsed?.port);
 }
 
+/** Without a port a proxy has one of its own. */
+function proxy(call: Call, value: string): void {
+  if (!/:\d+\/?$/.test(value)) call.note('destination');
+  url(call, value);
+}
+
 /** A remote's name is looked up in the repository's configuration. */
 function gitRemote(call: Call, value: string): void {
   if (/^(?:https?|ssh|git|ftps?):\/\//.test(value)) {
@@ -211,6 +225,8 @@ function gitRemote(call: Call, value: string): void {
 /** `user@host:path` of scp and rsync, or a file here. */
 function remotePath(call: Call, spec: ToolSpec, use: Use, tree: boolean): void {
   const { value, role } = use;
+  // scp knows such names, and no file is called so.
+  if (/^\w+:\/\//.test(value)) call.note('destination');
   const colon = value.indexOf(':');
   const slash = value.indexOf('/');
   if (colon < 0 || (slash >= 0 && slash < colon)) {

@@ -78,9 +78,12 @@ export function runShell(call: Call): void {
     call.note('dynamic_script');
     return;
   }
-  const ran = call.runText(text.value, state);
+  const ran = call.runText(text.value, state, isBash(call));
   call.rewrite(shell.text ?? 0, 0, ran.printed);
 }
+
+/** `--posix` turns parts of its own language off. */
+const isBash = (call: Call): boolean => call.name === 'bash' && !call.args.some(({ value }) => value === '--posix');
 
 /** A here-document becomes the text behind `-c`, so that nothing the script starts can read the rest of it. */
 function fromInput(call: Call, shell: ShellArgs, state: Parameters<Call['runText']>[1]): void {
@@ -90,7 +93,7 @@ function fromInput(call: Call, shell: ShellArgs, state: Parameters<Call['runText
     call.note('shell_from_stdin');
     return;
   }
-  const ran = call.runText(frame.input, state);
+  const ran = call.runText(frame.input, state, isBash(call));
   const options = shell.errexit ? ['-e', '-c'] : ['-c'];
   const words = [...options, ran.printed, call.args[0]?.value ?? ''].map((value) => ({ value, dynamic: false }));
   call.args.splice(1, shell.parameters - 1, ...words);

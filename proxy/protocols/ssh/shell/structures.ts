@@ -88,7 +88,11 @@ export function walkFor(node: For, state: State, frame: Frame, walk: Walk): Ran<
     rounds.push(terminated(round.printed));
     outcome = round.outcome;
   }
-  if (rounds.length === 0) return { printed: recordTrue(frame, walk), outcome };
+  if (rounds.length === 0) {
+    // Never run, but read: what is in it has to be what it seems.
+    body(undefined, forgetting(state, node));
+    return { printed: recordTrue(frame, walk), outcome };
+  }
   return { printed: `{ ${rounds.join(' ')} }`, outcome };
 }
 

@@ -73,7 +73,9 @@ function walkAndOr(node: AndOr, state: State, frame: Frame, walk: Walk): Ran<str
 
 function walkPipeline(node: Pipeline, state: State, frame: Frame, walk: Walk): Ran<string> {
   if (node.prefixes.some(({ type }) => type === 'Time')) walk.report.note('bash_only');
-  const negated = node.prefixes.filter(({ type }) => type === 'Negation').length % 2 === 1;
+  const negations = node.prefixes.filter(({ type }) => type === 'Negation').length;
+  if (!frame.bash && (negations > 1 || node.operators.includes('|&'))) walk.report.note('bash_only');
+  const negated = negations % 2 === 1;
   const inner = negated || node.commands.length > 1 ? { ...frame, guarded: frame.guarded || negated } : frame;
   const parts: string[] = [];
   let last = unchanged(state);
@@ -171,6 +173,7 @@ function walkUnprintable(
 export function wordContext(state: State, frame: Frame, walk: Walk): WordContext {
   return {
     state,
+    bash: frame.bash,
     note: (reason) => walk.report.note(reason),
     nested: (script: Script & { readonly errors?: readonly unknown[] | undefined }) => {
       if ((script.errors?.length ?? 0) > 0) walk.report.note('syntax');

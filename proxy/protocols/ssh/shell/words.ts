@@ -11,6 +11,8 @@ import type { State } from './state.ts';
 /** What a word needs from the walk that it is part of. */
 export interface WordContext {
   readonly state: State;
+  /** bash reads the word, and not some other shell. */
+  readonly bash: boolean;
   /** Notes why a word is dynamic. */
   note(reason: string): void;
   /** A script inside the word: a command or process substitution. */
@@ -165,6 +167,7 @@ function expand(part: WordPart, context: WordContext): readonly (readonly Piece[
     case 'SingleQuoted':
       return [[quoted(part.value)]];
     case 'AnsiCQuoted':
+      if (!context.bash) return refuse('bash_only', context);
       // Escapes beyond ASCII name bytes, which this text cannot hold.
       if (part.text.includes('\\') && /[^\t\n\x20-\x7e]/.test(part.value)) return refuse('control_character', context);
       return [[quoted(part.value)]];
@@ -178,6 +181,7 @@ function expand(part: WordPart, context: WordContext): readonly (readonly Piece[
       return value === undefined ? undefined : [[{ value, splits: true, quoted: false }]];
     }
     case 'BraceExpansion': {
+      if (!context.bash) return refuse('bash_only', context);
       const words = expandBraces(part.text);
       if (words === undefined) return refuse('brace_expansion', context);
       return words.map((word) => [literal(word)]);

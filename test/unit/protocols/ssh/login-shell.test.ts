@@ -46,6 +46,7 @@ describe('one that a start-up file changed is not', () => {
     ['a library for every program', 'export LD_LIBRARY_PATH=/tmp/x', 'environment'],
     ['another directory', 'cd /', 'home'],
     ['something printed', 'echo Welcome', 'unexpected_output'],
+    ['something printed that could be a fact', 'echo welcome=1', 'unexpected_output'],
     ['an answer of its own', "printf 'sallyport=1\\nshell=bash\\nend=1\\n'; exit", 'unknown_shell'],
   ])('%s', (_title, startup, reason) => {
     expect(ask(['bash'], startup)).toMatchObject({ kind: 'unverified', reason });

@@ -103,6 +103,8 @@ describe('variables of the client', () => {
     ['BASH_ENV', '/tmp/x'],
     ['LANG', '../../tmp/x'],
     ['LANG', '..'],
+    ['LANG', '/tmp/x'],
+    ['LC_ALL', '/tmp/x'],
     ['LC_ALL', 'C\nLD_PRELOAD=x'],
     ['LC_EVIL', 'C'],
     ['GIT_PROTOCOL', 'version=2:x'],

@@ -1,7 +1,9 @@
 /** What an awk program may reach besides the files it is given. Reads only as much as it needs to say "nothing". */
 
+import { hasPlainBrackets } from './brackets.ts';
+
 /** Words for running commands, reading other files, and the variables through which either is had. */
-const reaching = /system|getline|ARGV|ARGC|ENVIRON|PROCINFO|SYMTAB|FUNCTAB|@|\\\n/;
+const reaching = /system|getline|extension|ARGV|ARGC|ENVIRON|PROCINFO|SYMTAB|FUNCTAB|@|\\\n/;
 const keywords = new Set([
   'print',
   'printf',
@@ -40,6 +42,7 @@ function withoutTexts(program: string): string | undefined {
   let code = '';
   let divides = false;
   let operand = false;
+  let depth = 0;
   for (let at = 0; at < program.length; ) {
     const char = program[at] ?? '';
     const token = /^(?:[A-Za-z_]\w*|[\d.]+)/.exec(program.slice(at, at + 64))?.[0];
@@ -58,6 +61,10 @@ function withoutTexts(program: string): string | undefined {
       return undefined;
     } else {
       if (char === '/') divides = true;
+      if (char === '(') depth++;
+      if (char === ')') depth--;
+      // Some awks read on behind it, and others do not: what a slash is depends on it.
+      if (char === '\n' && depth > 0) return undefined;
       if (!/[ \t]/.test(char)) operand = char === ')' || char === ']' || (operand && /[+-]/.test(char));
       code += char;
       at++;
@@ -66,15 +73,14 @@ function withoutTexts(program: string): string | undefined {
   return divides && /[|>"]/.test(program) ? undefined : code;
 }
 
-/** Behind the end of a string or expression that begins here. A class may hold its end sign, or not: not looked at. */
+/** Behind the end of a string or expression that begins here, where every awk sees it. */
 function endOfText(program: string, from: number, end: string): number | undefined {
   for (let at = from + 1; at < program.length; at++) {
     const char = program[at];
     if (char === '\\') at++;
     else if (char === '\n') return undefined;
     else if (char === end) {
-      const text = program.slice(from, at);
-      return end === '/' && /\[[^\]]*$/.test(text) ? undefined : at + 1;
+      return end === '/' && !hasPlainBrackets(program.slice(from + 1, at)) ? undefined : at + 1;
     }
   }
   return undefined;

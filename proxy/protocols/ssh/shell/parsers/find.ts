@@ -47,7 +47,8 @@ function expression(call: Call, index: number, roots: readonly string[]): number
   }
   if (references.test(word)) {
     const path = call.text(index + 1);
-    if (path === undefined) call.unknown('unknown_option');
+    // A date may begin with a time zone, which is a file.
+    if (path === undefined || (word.endsWith('t') && path.includes('TZ='))) call.unknown('unknown_option');
     else if (!word.endsWith('t')) call.file(path, 'list');
     return index + 2;
   }

@@ -1,7 +1,9 @@
 /** Readers of tools that getopt tables cannot describe, by the names that specs know them by. */
 import type { Call } from '../call.ts';
 import type { ToolSpec } from '../tools/spec.ts';
+import { compress, ln, mktemp, nohup, touch, unmarked } from './files.ts';
 import { find } from './find.ts';
+import { git } from './git.ts';
 import { ip } from './ip.ts';
 import { curl, database, dns, mtr, nc, opaqueHost, openssl, rsync, socat, ssh, wget } from './network.ts';
 import {
@@ -9,6 +11,7 @@ import {
   docker,
   flock,
   grep,
+  journalctl,
   kill,
   kubectl,
   kubectlExec,
@@ -19,7 +22,7 @@ import {
   top,
 } from './processes.ts';
 import { sed } from './sed.ts';
-import { anyWords, date, dd, env, getent, ln, names, printf, runuser, su, test, xargs } from './small.ts';
+import { anyWords, date, dd, env, getent, names, printf, runuser, su, test, xargs } from './small.ts';
 import { tar } from './tar.ts';
 
 type Parser = (call: Call, spec: ToolSpec, from: number) => void;
@@ -31,6 +34,12 @@ export const parsers: ReadonlyMap<string, Parser> = new Map<string, Parser>([
   ['printf', printf],
   ['dd', dd],
   ['ln', ln],
+  ['compress', compress],
+  ['mktemp', mktemp],
+  ['nohup', nohup],
+  ['touch', touch],
+  ['unmarked', unmarked],
+  ['git', git],
   ['date', date],
   ['names', names],
   ['getent', getent],
@@ -43,6 +52,7 @@ export const parsers: ReadonlyMap<string, Parser> = new Map<string, Parser>([
   ['tar', tar],
   ['ip', ip],
   ['grep', grep],
+  ['journalctl', journalctl],
   ['kill', kill],
   ['pkill', pkill],
   ['top', top],

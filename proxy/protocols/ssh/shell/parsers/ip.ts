@@ -34,6 +34,6 @@ export function ip(call: Call): void {
   }
   call.subcommands.push(object, verb);
   for (let at = index + 2; at < call.args.length; at++) {
-    if (!/^[\w.:/@-]+$/.test(call.text(at) ?? '-')) call.unknown('unknown_operand');
+    if (!/^[\w.:@-]+(?:\/\d{1,3})?$/.test(call.text(at) ?? '-')) call.unknown('unknown_operand');
   }
 }

@@ -1,7 +1,7 @@
 /** Network tools with more to say than a usage line can. */
 import type { Call } from '../call.ts';
 import { interpretTable } from '../interpret.ts';
-import { anyGiven } from '../options.ts';
+import { anyGiven, parseOptions } from '../options.ts';
 import type { ToolSpec } from '../tools/spec.ts';
 
 /** A host, and a text for the shell there; without one it is that shell. */
@@ -33,8 +33,12 @@ export function rsync(call: Call, spec: ToolSpec, from: number): void {
 export function curl(call: Call, spec: ToolSpec, from: number): void {
   const names = interpretTable(call, spec, from);
   if (anyGiven('-O --remote-name -J', names)) call.file('.', 'write', true);
-  // A format can write files of its own.
-  if (call.args.length < 2 || call.args.some(({ value }) => value.includes('%output'))) call.unknown('unknown_operand');
+  // A format can write files of its own, and names of files hold lists, passwords and modules.
+  const odd = parseOptions(call.args, spec, from).uses.some(
+    ({ role, value }) => role === 'read' && /[{}[\]:]/.test(value),
+  );
+  if (odd || call.args.length < 2 || call.args.some(({ value }) => value.includes('%output')))
+    call.unknown('unknown_operand');
 }
 
 /** Without `-O` it writes a file whose name the server may choose. */
@@ -67,7 +71,8 @@ export function dns(call: Call): void {
     if (word === undefined) continue;
     if (word.startsWith('@')) call.destination(word.slice(1), '53');
     else if (/^\+[a-z0-9=]+$/.test(word) || /^-(?:4|6|a|v|x|r|t|type=\w+|query=\w+)$/.test(word)) {
-      if (/^-(?:t|x)$/.test(word)) index++;
+      // A type; the name behind `-x` is one like any other.
+      if (word === '-t' && !/^\w+$/.test(call.text(++index) ?? 'a')) call.unknown('unknown_operand');
     } else if (!/^[\w.:-]+$/.test(word) || word.startsWith('-')) call.unknown('unknown_option');
     else if (call.name === 'dig' && /^(?:A|AAAA|MX|NS|TXT|SOA|CNAME|PTR|SRV|CAA|ANY|DS|DNSKEY)$/i.test(word)) continue;
     else call.destination(word, '53');

@@ -1,7 +1,7 @@
 /** Tools about processes and the kernel, and wrappers with more to say than a usage line can. */
 import type { Call } from '../call.ts';
 import { interpretTable } from '../interpret.ts';
-import { anyGiven } from '../options.ts';
+import { anyGiven, parseOptions } from '../options.ts';
 import type { ToolSpec } from '../tools/spec.ts';
 
 /** `-9` and `-TERM`, then processes by number. */
@@ -41,6 +41,13 @@ export function grep(call: Call, spec: ToolSpec, from: number): void {
     call.file('.', 'read', true);
 }
 
+/** Files of the journal are named by patterns. */
+export function journalctl(call: Call, spec: ToolSpec, from: number): void {
+  interpretTable(call, spec, from);
+  const files = parseOptions(call.args, spec, from).uses.filter(({ role }) => role === 'read');
+  if (files.some(({ value }) => /[*?[\\]/.test(value))) call.note('glob');
+}
+
 /** A shell of its own, or a command that a login shell reads again. */
 export function sudo(call: Call, spec: ToolSpec, from: number): void {
   const names = interpretTable(call, spec, from);
@@ -72,7 +79,9 @@ export function flock(call: Call, spec: ToolSpec, from: number): void {
 /** Its output may go through a command: `-o '|sh'`. */
 export function strace(call: Call, spec: ToolSpec, from: number): void {
   if (call.args.some(({ value }) => /[|!]/.test(value))) call.note('code');
-  interpretTable(call, spec, from);
+  const names = interpretTable(call, spec, from);
+  // With a file for each process.
+  if (names.filter((name) => name === '-f').length > 1) call.unknown('unknown_option');
 }
 
 /** An applet by its name is that tool. */
@@ -111,7 +120,7 @@ export function kubectl(call: Call, spec: ToolSpec, from: number): void {
   const names = interpretTable(call, spec, from);
   if (anyGiven('--kubeconfig --user', names)) call.note('environment');
   // Templates may come from files.
-  if (call.subcommands[0] !== 'exec' && call.args.some(({ value }) => value.includes('-file=')))
+  if (call.subcommands[0] !== 'exec' && call.args.some(({ value }) => /file=/i.test(value)))
     call.unknown('unknown_operand');
   if (destinations.length === before) destinations.push({ host: '', port: 0, via: 'kubectl', dynamic: true });
 }

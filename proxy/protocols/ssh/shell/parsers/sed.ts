@@ -1,9 +1,10 @@
 /** sed: scripts that only edit what passes through, and `-i`. */
 import type { Call } from '../call.ts';
 import { applyOptions, useAt } from '../interpret.ts';
-import { parseOptions } from '../options.ts';
+import { parseOptions, type Use } from '../options.ts';
 import { applyUses } from '../roles.ts';
 import type { ToolSpec } from '../tools/spec.ts';
+import { hasPlainBrackets } from './brackets.ts';
 
 const address = /^(?:\d+(?:~\d+)?|\$)/;
 
@@ -65,16 +66,13 @@ function skipCommand(text: string): string | undefined {
   return command === 's' ? rest.replace(/^[gpiI\d]+/, '') : rest;
 }
 
-/** Text whose bracket expressions, if any, end where every sed sees them end. */
-const plainBrackets = /^(?:[^[\]\\]|\\.|\[\^?(?:\[:\w+:\]|[^[\]\\])+\])*$/;
-
 /** Behind the next delimiter; undefined where versions of sed disagree which one that is. */
 function delimited(text: string, from: number, mark: string): number | undefined {
   for (let at = from; at < text.length; at++) {
     const char = text[at];
     if (char === '\n') return undefined;
     if (char === '\\') at++;
-    else if (char === mark) return plainBrackets.test(text.slice(from, at)) ? at + 1 : undefined;
+    else if (char === mark) return hasPlainBrackets(text.slice(from, at)) ? at + 1 : undefined;
   }
   return undefined;
 }
@@ -88,8 +86,17 @@ export function sed(call: Call, spec: ToolSpec, from: number): void {
   const operands = parsed.operands.map((index, place) =>
     useAt(call, index, place === 0 && !scripted ? 'sed' : inPlace ? 'read_write' : 'input'),
   );
-  // A suffix may lead into another directory.
-  if (parsed.uses.some(({ role, value }) => role === 'text' && /[/*]/.test(value))) call.unknown('unknown_option');
+  const [suffix, ...more] = parsed.uses.filter(({ role }) => role === 'text').map(({ value }) => value);
+  // It may lead into another directory, or stand in front.
+  if (more.length > 0 || /[/*]/.test(suffix ?? '')) call.unknown('unknown_option');
+  else if (suffix !== undefined) keep(call, suffix, operands);
   if (operands.length === 0 && !scripted) call.unknown('unknown_operand');
   applyUses(call, spec, [...parsed.uses, ...operands], parsed.names);
+}
+
+/** What it was before stays under a longer name. */
+function keep(call: Call, suffix: string, operands: readonly Use[]): void {
+  for (const { dynamic, role, value } of operands) {
+    if (role === 'read_write' && !dynamic) call.file(value + suffix, 'write');
+  }
 }

@@ -155,7 +155,7 @@ export function su(call: Call): void {
     else if (/^(?:-c|--command)$/.test(word)) text = ++index;
     else if (word.startsWith('-') || named) call.unknown('unknown_option');
     else {
-      call.runAs = word;
+      call.become(word);
       named = true;
     }
   }
@@ -172,19 +172,12 @@ export function su(call: Call): void {
   call.rewrite(text, 0, call.runText(script, call.childState(login)).printed);
 }
 
-/** A relative target of a symbolic link is looked up where the link is. */
-export function ln(call: Call, spec: ToolSpec, from: number): void {
-  const names = interpretTable(call, spec, from);
-  const symbolic = anyGiven('-s --symbolic', names) && !anyGiven('-r --relative', names);
-  const relative = call.args.slice(1).some(({ value }) => !/^[-/]/.test(value));
-  if (symbolic && relative && call.files.some(({ access }) => access === 'metadata')) call.note('linked_path');
-}
-
-/** A format is text; any other operand sets the clock. */
+/** A format is text; any other operand sets the clock. A date may begin with a time zone, which is a file. */
 export function date(call: Call, spec: ToolSpec, from: number): void {
   interpretTable(call, spec, from);
   const parsed = parseOptions(call.args, spec, from);
-  if (parsed.operands.some((index) => !call.text(index)?.startsWith('+'))) call.unknown('unknown_operand');
+  const zoned = call.args.some(({ value }) => value.includes('TZ='));
+  if (zoned || parsed.operands.some((index) => !call.text(index)?.startsWith('+'))) call.unknown('unknown_operand');
 }
 
 /** Names of services: a path would be a unit, or a script, of the caller's own. */

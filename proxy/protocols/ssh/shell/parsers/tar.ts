@@ -79,9 +79,11 @@ function valued(call: Call, read: Tar, letter: string, value: string | undefined
   if (letter === 'f') {
     if (read.archive !== undefined) call.unknown('unknown_option');
     read.archive = value;
-  } else if (letter === 'C')
-    read.directory = read.directory !== undefined && !value.startsWith('/') ? `${read.directory}/${value}` : value;
-  else if (letter === 'X') call.file(value, 'read');
+  } else if (letter === 'C') {
+    // One below another one: long chains of them grow out of bounds.
+    if (read.directory !== undefined && !value.startsWith('/')) call.unknown('unknown_option');
+    else read.directory = value;
+  } else if (letter === 'X') call.file(value, 'read');
   // A list of names that is a file itself.
   else call.note('dynamic_arguments');
 }
@@ -103,5 +105,8 @@ function apply(call: Call, read: Tar): void {
       call.file(directory === undefined || path.startsWith('/') ? path : `${directory}/${path}`, 'read', true);
     }
     if (members.length === 0) call.unknown('unknown_operand');
-  } else if (!toStdout) call.file(read.directory ?? '.', 'write', true);
+  } else if (!toStdout) {
+    const directories = new Set([...members.map(({ directory }) => directory), read.directory]);
+    for (const directory of directories) call.file(directory ?? '.', 'write', true);
+  }
 }

@@ -59,7 +59,7 @@ const looking: Readonly<Record<string, ToolSpec>> = {
     operands: 'list...',
   },
   file: {
-    flags: '-b -i -L -h -k -s -z --brief --mime --mime-type --mime-encoding --dereference',
+    flags: '-b -i -L -h -k -s --brief --mime --mime-type --mime-encoding --dereference',
     values: { '-F --separator': 'text' },
     operands: 'read...',
   },
@@ -95,7 +95,8 @@ const looking: Readonly<Record<string, ToolSpec>> = {
       '--color? --unified? --context?': 'text',
     },
     operands: 'input input',
-    tree: '-r --recursive',
+    // Of two folders it reads what is in them, also without being told.
+    tree: '*',
   },
   cmp: {
     flags: '-b -l -s --silent --quiet --verbose --print-bytes',
@@ -107,7 +108,12 @@ const looking: Readonly<Record<string, ToolSpec>> = {
     values: { '--output-delimiter': 'text' },
     operands: 'input input',
   },
-  strings: { flags: '-a -f -w --all', values: { '-n -t -e --bytes --radix': 'text' }, operands: 'read...' },
+  strings: {
+    flags: '-a -f -w --all',
+    values: { '-n -t -e --bytes --radix': 'text' },
+    operands: 'read...',
+    parser: 'unmarked',
+  },
   od: {
     flags: '-b -c -d -o -s -x -v -a -i -l',
     values: { '-A -t -N -j -S': 'text', '-w?': 'text' },
@@ -116,7 +122,7 @@ const looking: Readonly<Record<string, ToolSpec>> = {
   hexdump: { flags: '-b -c -C -d -o -v -x', values: { '-n -s': 'text' }, operands: 'read...' },
   xxd: { flags: '-a -b -E -i -p -ps -u', values: { '-c -g -l -s': 'text' }, operands: 'input?', singleDash: true },
   base64: { flags: '-d -i --decode --ignore-garbage', values: { '-w --wrap': 'number' }, operands: 'input?' },
-  zcat: { flags: '-f', operands: 'input...' },
+  zcat: { flags: '-f', parser: 'compress' },
   bzcat: { operands: 'input...' },
   xzcat: { operands: 'input...' },
   pwd: { flags: '-L -P' },
@@ -132,9 +138,10 @@ const changing: Readonly<Record<string, ToolSpec>> = {
     flags: '-a -c -f -h -m --no-create --no-dereference',
     values: { '-d --date -t --time': 'text', '-r --reference': 'list' },
     operands: 'write...',
+    parser: 'touch',
   },
   mkdir: { flags: '-p -v --parents --verbose', values: { '-m --mode': 'text' }, operands: 'write...' },
-  rmdir: { flags: '-p -v --ignore-fail-on-non-empty --parents --verbose', operands: 'delete...' },
+  rmdir: { flags: '-v --ignore-fail-on-non-empty --verbose', operands: 'delete...' },
   rm: {
     flags:
       '-f -i -I -r -R -d -v --force --recursive --dir --verbose --one-file-system --preserve-root --no-preserve-root',
@@ -155,35 +162,33 @@ const changing: Readonly<Record<string, ToolSpec>> = {
   },
   cp: {
     flags:
-      '-a -b -d -f -H -i -l -L -n -p -P -r -R -s -u -v -x -T -Z --archive --force --interactive --link --dereference --no-clobber --no-dereference --recursive --symbolic-link --update --verbose --parents --one-file-system --no-target-directory --remove-destination --attributes-only',
+      '-a -d -f -H -i -L -n -p -P -r -R -u -v -x -T -Z --archive --force --interactive --dereference --no-clobber --no-dereference --recursive --update --verbose --parents --one-file-system --no-target-directory --remove-destination --attributes-only',
     values: {
-      '-S --suffix --no-preserve --sparse': 'text',
+      '--no-preserve --sparse': 'text',
       '-t --target-directory': 'write',
-      '--preserve? --reflink? --backup? --update?': 'text',
+      '--preserve? --reflink? --update?': 'text',
     },
     operands: 'read... write',
     operandsWith: { '-t --target-directory': 'read...' },
-    tree: '-a -r -R --archive --recursive',
+    tree: '-a -r -R --archive --recursive --parents',
   },
   mv: {
-    flags: '-b -f -i -n -u -v -T -Z --force --interactive --no-clobber --update --verbose --no-target-directory',
-    values: { '-S --suffix': 'text', '-t --target-directory': 'write', '--backup? --update?': 'text' },
+    flags: '-f -i -n -u -v -T -Z --force --interactive --no-clobber --update --verbose --no-target-directory',
+    values: { '-t --target-directory': 'write', '--update?': 'text' },
     operands: 'delete... write',
     operandsWith: { '-t --target-directory': 'delete...' },
     tree: '*',
   },
   ln: {
     flags:
-      '-b -f -i -L -n -P -r -s -v -T --force --interactive --no-dereference --relative --symbolic --verbose --no-target-directory --logical --physical',
-    values: { '-S --suffix': 'text', '-t --target-directory': 'write' },
-    operands: 'metadata... write',
-    operandsWith: { '-t --target-directory': 'metadata...' },
+      '-f -i -L -n -P -r -s -v -T --force --interactive --no-dereference --relative --symbolic --verbose --no-target-directory --logical --physical',
+    values: { '-t --target-directory': 'write' },
     parser: 'ln',
   },
-  link: { operands: 'metadata write' },
+  link: { parser: 'ln' },
   install: {
-    flags: '-b -c -C -d -D -p -v -T --compare --directory --preserve-timestamps --verbose --no-target-directory',
-    values: { '-m --mode -o --owner -g --group -S --suffix': 'text', '-t --target-directory': 'write' },
+    flags: '-c -C -d -D -p -v -T --compare --directory --preserve-timestamps --verbose --no-target-directory',
+    values: { '-m --mode -o --owner -g --group': 'text', '-t --target-directory': 'write' },
     operands: 'read... write',
     operandsWith: { '-t --target-directory': 'read...', '-d --directory': 'write...' },
   },
@@ -213,31 +218,28 @@ const changing: Readonly<Record<string, ToolSpec>> = {
   gzip: {
     flags:
       '-c -d -f -k -n -q -t -l -v -1 -2 -3 -4 -5 -6 -7 -8 -9 --stdout --decompress --force --keep --list --quiet --test --verbose --fast --best',
-    operands: 'read_write...',
-    operandsWith: { '-c --stdout -t --test -l --list': 'input...' },
+    parser: 'compress',
   },
   gunzip: {
     flags: '-c -f -k -n -q -t -l -v --stdout --force --keep --list --quiet --test --verbose',
-    operands: 'read_write...',
-    operandsWith: { '-c --stdout -t --test -l --list': 'input...' },
+    parser: 'compress',
   },
-  bzip2: { flags: '-c -d -f -k -q -t -v -z', operands: 'read_write...', operandsWith: { '-c -t': 'input...' } },
-  bunzip2: { flags: '-c -f -k -q -t -v', operands: 'read_write...', operandsWith: { '-c -t': 'input...' } },
+  bzip2: { flags: '-c -d -f -k -q -t -v', parser: 'compress' },
+  bunzip2: { flags: '-c -f -k -q -t -v', parser: 'compress' },
   xz: {
-    flags: '-c -d -f -k -q -t -l -v -z -0 -1 -2 -3 -4 -5 -6 -7 -8 -9 --stdout --decompress --keep --list --test',
+    flags: '-c -d -f -k -q -t -l -v -0 -1 -2 -3 -4 -5 -6 -7 -8 -9 --stdout --decompress --keep --list --test',
     values: { '-T --threads': 'number' },
-    operands: 'read_write...',
-    operandsWith: { '-c --stdout -t --test -l --list': 'input...' },
+    parser: 'compress',
   },
-  unxz: { flags: '-c -f -k -q -t -l -v', operands: 'read_write...', operandsWith: { '-c -t -l': 'input...' } },
+  unxz: { flags: '-c -f -k -q -t -l -v', parser: 'compress' },
   tar: { parser: 'tar' },
   dd: { parser: 'dd' },
   mktemp: {
     flags: '-d -q -u -t --directory --dry-run --quiet',
     values: { '-p': 'write', '--suffix': 'text' },
-    operands: 'write?',
+    parser: 'mktemp',
   },
-  sync: { flags: '-d -f', operands: 'list...' },
+  sync: { operands: '' },
   sed: {
     flags:
       '-n -E -r -s -u -z --quiet --silent --regexp-extended --separate --unbuffered --null-data --posix --sandbox --debug',

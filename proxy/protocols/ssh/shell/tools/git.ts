@@ -6,9 +6,9 @@ const diffFlags =
 const history: ToolSpec = {
   flags: diffFlags,
   values: {
-    '-n --max-count -S -G -L --since --after --until --before --author --committer --grep --format --pretty --date --diff-filter --skip -U --unified':
+    '-n --max-count -S -G -L --since --after --until --before --author --committer --grep --date --diff-filter --skip -U --unified':
       'text',
-    '--pretty? --stat? --abbrev? --color? --decorate? -M? -C?': 'text',
+    '--pretty? --format? --stat? --abbrev? --color? --decorate? -M? -C?': 'text',
   },
   digits: true,
   operands: 'text...',
@@ -23,6 +23,7 @@ export const gitTools: Readonly<Record<string, ToolSpec>> = {
     values: { '-C': 'directory' },
     operands: '',
     pager: true,
+    parser: 'git',
     subcommands: {
       status: {
         flags: '-s -b -u --short --branch --porcelain --long --ignored --show-stash',

@@ -7,7 +7,7 @@ const sshFlags = '-4 -6 -C -q -T -v';
 export const networkTools: Readonly<Record<string, ToolSpec>> = {
   ssh: {
     flags: `${sshFlags} -a -k -n -t -x`,
-    values: { '-p': 'port', '-l': 'text', '-i': 'read', '-o': 'ssh_option', '-J': 'host' },
+    values: { '-p': 'port', '-l': 'text', '-i': 'read', '-o': 'ssh_option', '-J': 'jump' },
     operands: 'host remote_script',
     optionsFirst: true,
     elsewhere: true,
@@ -30,14 +30,13 @@ export const networkTools: Readonly<Record<string, ToolSpec>> = {
     parser: 'opaque_host',
   },
   rsync: {
-    flags: `-a -A -b -c -C -d -D -E -g -h -H -i -I -k -K -l -L -m -n -N -o -O -p -P -q -r -R -s -S -t -u -v -W -x -X -y -z --archive --checksum --compress --delete --delete-after --delete-before --delete-during --delete-excluded --dry-run --existing --force --fuzzy --hard-links --human-readable --ignore-existing --ignore-times --inplace --itemize-changes --links --list-only --numeric-ids --omit-dir-times --one-file-system --owner --partial --perms --group --times --progress --prune-empty-dirs --quiet --recursive --relative --safe-links --size-only --sparse --stats --update --verbose --whole-file --acls --xattrs --copy-links --no-perms --no-owner --no-group --no-times --mkpath`,
+    flags: `-a -A -c -d -D -E -g -h -H -i -I -k -K -l -L -m -n -N -o -O -p -P -q -r -R -s -S -t -u -v -W -x -X -y -z --archive --checksum --compress --delete --delete-after --delete-before --delete-during --delete-excluded --dry-run --existing --force --fuzzy --hard-links --human-readable --ignore-existing --ignore-times --inplace --itemize-changes --links --list-only --numeric-ids --omit-dir-times --one-file-system --owner --partial --perms --group --times --progress --prune-empty-dirs --quiet --recursive --relative --safe-links --size-only --sparse --stats --update --verbose --whole-file --acls --xattrs --copy-links --no-perms --no-owner --no-group --no-times --mkpath`,
     values: {
-      '--exclude --include --bwlimit --max-size --min-size --timeout --contimeout --chmod --chown --info --out-format --max-delete --modify-window --compress-level --suffix -f --filter':
+      '--exclude --include --bwlimit --max-size --min-size --timeout --contimeout --chmod --chown --info --out-format --max-delete --modify-window --compress-level -f --filter':
         'text',
       '--exclude-from --include-from --files-from --password-file': 'read',
       '-e --rsh': 'rsh',
-      '--port': 'port',
-      '--backup-dir --partial-dir --temp-dir --log-file': 'write',
+      '--log-file': 'write',
     },
     operands: 'remote_read... remote_write',
     tree: '*',
@@ -53,9 +52,9 @@ export const networkTools: Readonly<Record<string, ToolSpec>> = {
         'text',
       '-d --data --data-ascii --data-binary -H --header --json -w --write-out': 'data',
       '-o --output -D --dump-header -c --cookie-jar --trace --trace-ascii --stderr': 'output',
-      '-T --upload-file -E --cert --key --cacert': 'read',
+      '-T --upload-file --key --cacert -E --cert': 'read',
       '--url': 'url',
-      '-x --proxy': 'url',
+      '-x --proxy': 'proxy',
     },
     operands: 'url...',
     follows: '-L --location',

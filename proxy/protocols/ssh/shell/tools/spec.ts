@@ -31,6 +31,8 @@ export const authorRoles = [
   'awk',
   'jq',
   'host',
+  'jump',
+  'proxy',
   'port',
   'url',
   'remote_read',

@@ -32,7 +32,7 @@ const inspecting: Readonly<Record<string, ToolSpec>> = {
   hostnamectl: { subcommands: { status: {}, hostname: {} }, operands: '' },
   timedatectl: { flags: '--no-pager', subcommands: { status: {}, show: {} }, operands: '', pager: true },
   tty: { flags: '-s' },
-  locale: { flags: '-a -m' },
+  locale: { flags: '-a' },
   getconf: { flags: '-a', operands: 'text? list?' },
   who: { flags: '-a -b -d -H -l -m -q -r -s -t -T -u' },
   w: { flags: '-f -h -i -s -u', operands: 'text?' },
@@ -76,6 +76,7 @@ const inspecting: Readonly<Record<string, ToolSpec>> = {
     flags: '-n -P -l -t -b -h -U -a -R -V -w',
     values: { '-p -u -c -g -s? -d': 'text', '-i?': 'text' },
     operands: 'list...',
+    parser: 'unmarked',
   },
   fuser: { flags: '-a -m -n -u -v', values: { '-n': 'text' }, operands: 'text...' },
   ss: {
@@ -107,7 +108,9 @@ const inspecting: Readonly<Record<string, ToolSpec>> = {
       '-D --directory --file': 'read',
     },
     operands: 'text...',
+    tree: '-D --directory',
     pager: true,
+    parser: 'journalctl',
   },
   systemctl: {
     flags:

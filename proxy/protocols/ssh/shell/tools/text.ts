@@ -48,7 +48,7 @@ export const textTools: Readonly<Record<string, ToolSpec>> = {
     operands: 'input...',
   },
   tr: { flags: '-c -C -d -s -t --complement --delete --squeeze-repeats --truncate-set1', operands: 'text text?' },
-  rev: { operands: 'input...' },
+  rev: { operands: 'read...' },
   fold: { flags: '-b -s', values: { '-w --width': 'number' }, operands: 'input...' },
   fmt: { flags: '-c -s -t -u', values: { '-w -p -g': 'text' }, operands: 'input...' },
   expand: { values: { '-t': 'text' }, flags: '-i', operands: 'input...' },
@@ -58,7 +58,7 @@ export const textTools: Readonly<Record<string, ToolSpec>> = {
   column: {
     flags: '-t -x -n -e --table',
     values: { '-s -c -o -N -R --separator --output-separator --columns': 'text' },
-    operands: 'input...',
+    operands: 'read...',
   },
   shuf: {
     flags: '-e -r -z',

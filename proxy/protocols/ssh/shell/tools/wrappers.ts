@@ -51,7 +51,7 @@ export const wrapperTools: Readonly<Record<string, ToolSpec>> = {
     shellWithout: true,
   },
   su: { parser: 'su' },
-  nohup: { operands: 'command', optionsFirst: true },
+  nohup: { operands: 'command', optionsFirst: true, parser: 'nohup' },
   setsid: { flags: '-c -f -w --ctty --fork --wait', operands: 'command', optionsFirst: true },
   timeout: {
     flags: '-f -v --foreground --preserve-status --verbose',

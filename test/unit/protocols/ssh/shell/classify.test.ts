@@ -72,11 +72,15 @@ describe('files', () => {
     ['cd /x || exit 1; cat y', ['list /x', 'read /x/y']],
     ['set -e; cd /x; cat y', ['list /x', 'read /x/y']],
     ['(cd /x; ls /); cat y', ['list /x', 'list /', 'read /home/app/y']],
-    ['git -C /r diff x', ['read /r/x']],
+    ['git -C /r diff x', ['read /r/x', 'read /r/**']],
+    ['cd /r && git status', ['list /r', 'read /r/**']],
+    ['git version', []],
+    ['git -C /r diff --pretty /x', ['read /x', 'read /r/**']],
     ['tar xzf /a.tgz -C /b', ['read /a.tgz', 'write /b/**']],
     ['tar cf /a.tar -C /b c', ['write /a.tar', 'read /b/c/**']],
     ['dd if=/a of=/b', ['read /a', 'write /b']],
-    ['sed -i.bak s/a/b/ /f', ['read /f', 'write /f']],
+    ['sed -i.bak s/a/b/ /f', ['write /f.bak', 'read /f', 'write /f']],
+    ['sed -in s/a/b/ /f', ['write /fn', 'read /f', 'write /f']],
     ['sort -o /b /a', ['write /b', 'read /a']],
     ['cp -t /d a', ['write /d', 'read /home/app/a']],
     ['find /a -name x -delete', ['list /a/**', 'delete /a/**']],
@@ -86,9 +90,40 @@ describe('files', () => {
     ['od -w /f', ['read /f']],
     ['xxd -ps /f', ['read /f']],
     ['ln -s /a /b', ['metadata /a', 'write /b']],
+    ['ln -f /a/c', ['metadata /a/c', 'write /home/app/c']],
+    ['ln -t /d /a /b', ['write /d', 'metadata /a', 'metadata /b']],
+    ['link /a /b', ['metadata /a', 'write /b']],
+    ['cp --parents a/b /d', ['read /home/app/a/b/**', 'write /d/**']],
+    ['diff /a /b', ['read /a/**', 'read /b/**']],
+    ['gzip /a', ['read /a', 'write /a.gz', 'delete /a']],
+    ['gzip -k -9 /a', ['read /a', 'write /a.gz']],
+    ['gunzip /a.gz', ['read /a.gz', 'write /a', 'delete /a.gz']],
+    ['bzip2 -dk /a.bz2', ['read /a.bz2', 'write /a']],
+    ['xz -T 2 /a', ['read /a', 'write /a.xz', 'delete /a']],
+    ['gzip -dc /a.gz -', ['read /a.gz']],
+    ['gzip -c /a', ['read /a']],
+    ['zcat /a', ['read /a', 'read /a.gz', 'read /a.z', 'read /a-z', 'read /a.Z']],
+    ['mktemp', ['write /tmp']],
+    ['mktemp -d /x/aXXX', ['write /x/aXXX']],
+    ['mktemp -t aXXX', ['write /tmp/aXXX']],
+    ['mktemp -p /d --suffix=.c aXXX', ['write /d', 'write /d/aXXX.c']],
+    ['journalctl -D /j', ['read /j/**']],
+    ['curl --cacert /a http://h/', ['read /a']],
+    ['tar -xf /a -C /b c -C /d e', ['read /a', 'write /b/**', 'write /d/**']],
+    ['rev -', ['read /home/app/-']],
     ['\\time -o /f ls /', ['write /f', 'list /']],
   ] as const)('%s', (text, expected) => {
     expect(files(text)).toEqual(expected);
+  });
+
+  test('what nohup would show on a terminal goes to a file', () => {
+    const [command] = classify('nohup ls /x', { pty: true }).commands;
+    expect(command?.files.map(({ access, path }) => `${access} ${path}`)).toEqual([
+      'write /home/app/nohup.out',
+      'write /home/app/nohup.out',
+      'list /x',
+    ]);
+    expect(files('nohup ls /x')).toEqual(['list /x']);
   });
 
   test('a path in a place that is not known stands as it was written', () => {
@@ -155,6 +190,8 @@ describe('transfers', () => {
     'rsync --server -v --files-from=/x . /y',
     'rsync --server --daemon . /x',
     'rsync --server -e.Lsf /x',
+    'rsync --server -v . --files-from=/x',
+    'rsync --server --sender -v . /x -s',
     'git-upload-pack -x /r',
     'git-upload-pack /a /b',
     `git-upload-pack '~bob/x'`,

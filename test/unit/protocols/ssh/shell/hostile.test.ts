@@ -61,6 +61,10 @@ const texts: Readonly<Record<string, string>> = {
   backslashes: fill('\\\\', 'ls '),
   newlines: fill('\n', 'ls'),
   tildes: fill('~ ', 'ls '),
+  'links and uses of them': fill('ln /a /b;ls /c;'),
+  'suffixes of sed': `sed ${'-i.b '.repeat(1_500)} s/a/b/ ${'a '.repeat(3_500)}`,
+  'folders of tar': fill('-C a b ', 'tar xf x '),
+  'comments and newlines': fill('#(\n', 'ls\n'),
 };
 
 test.each(Object.entries(texts))('%s', (_, text) => {

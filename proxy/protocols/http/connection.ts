@@ -1,0 +1,306 @@
+/** One client connection: each request is read into its canonical form, authenticated, judged and answered. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { objectAt } from '../../core/documents.ts';
+import { asGatewayError } from '../../core/errors.ts';
+import type { Connection, Gateway, SessionHandle } from '../../core/ports.ts';
+import type { Fault, Identity, OperationFacts } from '../../core/types.ts';
+import { bodyOf, type ReadBody } from './body.ts';
+import { canonicalRequest } from './canonical.ts';
+import type { CanonicalRequest } from './contract.ts';
+import { serveExchange } from './exchange.ts';
+import { faultFacts, type Place, type RequestOperation, requestFacts } from './facts.ts';
+import type { RequestHandler } from './front.ts';
+import { serveMcp } from './mcp-endpoint.ts';
+import { metadataFor, metadataUrl } from './mcp-metadata.ts';
+import type { OperationPlan } from './plan.ts';
+import { supports } from './plan.ts';
+import { challenge, sendProblem, statusOf } from './refuse.ts';
+import type { Services } from './services.ts';
+import { findUpstream, hostOf, type Mapped } from './upstreams.ts';
+import { serveUpgrade } from './websocket.ts';
+
+const noRoute = { template: '', parameters: {}, operationId: undefined, tags: [] } as const;
+
+type Routed = Pick<RequestOperation, 'segments' | 'routed' | 'route'>;
+
+/** A request that may be judged: who asks, and where it leads. */
+export interface Admitted {
+  readonly request: CanonicalRequest;
+  readonly mapped: Mapped;
+  readonly session: SessionHandle;
+  readonly identity: Identity;
+  readonly token: string;
+  readonly place: Place;
+}
+
+/** Serves one connection. */
+export class HttpConnection implements RequestHandler {
+  readonly #connection: Connection;
+  readonly #gateway: Gateway;
+  readonly #services: Services;
+  /** By upstream and token, the oldest first. */
+  readonly #sessions = new Map<string, Promise<SessionHandle>>();
+  /** Facts of requests that came before, by session and request line: one object, so that it can key a decision. */
+  readonly #facts = new WeakMap<SessionHandle, Map<string, OperationFacts<OperationPlan>>>();
+
+  constructor(connection: Connection, gateway: Gateway, services: Services) {
+    this.#connection = connection;
+    this.#gateway = gateway;
+    this.#services = services;
+  }
+
+  request(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+    response.on('error', () => {});
+    request.on('error', () => {});
+    void this.#serve(request, response, expectsContinue).catch((thrown: unknown) => {
+      const fault = asGatewayError(thrown, 'internal_error', 'The request could not be served.');
+      this.#refuse(response, fault, undefined);
+    });
+  }
+
+  upgrade(request: IncomingMessage, socket: Connection['socket'], head: Buffer): void {
+    socket.on('error', () => {});
+    void this.#upgrade(request, socket, head).catch((thrown: unknown) => {
+      this.malformed(asGatewayError(thrown, 'internal_error', 'The upgrade could not be served.'));
+      socket.destroy();
+    });
+  }
+
+  malformed(fault: Fault): void {
+    this.#reject(fault);
+  }
+
+  /** Ends the sessions: the client is gone. */
+  async close(): Promise<void> {
+    const open = await Promise.allSettled(this.#sessions.values());
+    this.#sessions.clear();
+    for (const session of open) if (session.status === 'fulfilled') await session.value.close({ status: 'ok' });
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> {
+    const read = this.#read(request);
+    if ('fault' in read) {
+      this.#refuse(response, read.fault, read.status);
+      return;
+    }
+    const metadata = metadataFor(read.request, this.#services, this.#scheme());
+    if (metadata !== undefined) {
+      response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'max-age=300' });
+      response.end(JSON.stringify(metadata));
+      return;
+    }
+    const admitted = await this.#admit(read.request);
+    if ('fault' in admitted) {
+      const { fault, identity, mapped } = admitted;
+      this.#refuse(response, fault, undefined, identity, mapped, read.request);
+      return;
+    }
+    const { mapped, session } = admitted;
+    if (mapped.upstream.mcp !== undefined && mapped.path === mapped.upstream.mcp) {
+      await serveMcp({ admitted, incoming: request, response, expectsContinue, services: this.#services });
+      return;
+    }
+    const routed = this.#route(admitted);
+    const { limits } = this.#services.options;
+    const graphql = takesGraphql(admitted, routed.route.template);
+    const body = await bodyOf(read.request, request, response, expectsContinue, { graphql, limits });
+    const facts = 'fault' in body ? this.#faulty(admitted, body.fault) : this.#factsOf(admitted, routed, body);
+    const answer = await session.authorize({ facts });
+    if ('refusal' in answer) {
+      const { decisionId, code, policy, message } = answer.refusal;
+      this.#record(admitted, decisionId, body);
+      session.record({ decisionId, kind: 'refused', data: { code, policy: policy ?? null, message } });
+      sendProblem(response, answer.refusal, { close: !request.complete });
+      return;
+    }
+    const { permit } = answer;
+    this.#record(admitted, permit.decisionId, body);
+    const { upstream, path } = mapped;
+    const { queryText } = read.request;
+    const { pool, credential } = this.#services.of(upstream);
+    const header = await credential.header(admitted.token).catch((thrown: unknown) => {
+      permit.complete({ status: 'error', code: 'upstream_unavailable' });
+      throw thrown;
+    });
+    if ('fault' in body) throw new Error('a fault was permitted');
+    const { clock } = this.#services.options;
+    // Nothing has read it yet: now its sender may send it.
+    if (expectsContinue && body.content !== undefined && !Buffer.isBuffer(body.content)) response.writeContinue();
+    permit.complete(
+      await serveExchange({
+        ...{ session, permit, request: read.request, response, dispatcher: pool, clock, limits },
+        target: queryText === '' ? path : `${path}?${queryText}`,
+        headers: [...body.headers, ...(header === undefined ? [] : [header])],
+        body: body.content,
+        host: hostOf(upstream),
+        ...(body.parsed.kind === 'graphql' && { aliases: body.parsed.operations[0]?.aliases }),
+      }),
+    );
+  }
+
+  async #upgrade(request: IncomingMessage, socket: Connection['socket'], head: Buffer): Promise<void> {
+    const read = this.#read(request);
+    if ('fault' in read) {
+      this.#reject(read.fault);
+      socket.end(`HTTP/1.1 ${read.status} Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+      return;
+    }
+    const admitted = await this.#admit(read.request);
+    if ('fault' in admitted) {
+      this.#reject(admitted.fault, admitted.identity);
+      socket.end(`HTTP/1.1 ${statusOf(admitted.fault.code)} Refused\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+      return;
+    }
+    const body: ReadBody = { parsed: { kind: 'none' }, content: undefined, headers: [] };
+    const facts = this.#factsOf(admitted, this.#route(admitted), body, 'websocket');
+    await serveUpgrade({ admitted, facts, incoming: request, socket, head, services: this.#services });
+  }
+
+  #read(request: IncomingMessage) {
+    const { hosts, headers } = this.#services;
+    return canonicalRequest(request, { hosts, headers, upgrades: true });
+  }
+
+  /** Token → identity → session; each can refuse, and nothing of the request is believed before. */
+  async #admit(
+    request: CanonicalRequest,
+  ): Promise<Admitted | { readonly fault: Fault; readonly identity?: Identity; readonly mapped?: Mapped | undefined }> {
+    const { upstreams, masker } = this.#services.options;
+    const mapped = findUpstream(upstreams, request.host, request.path, this.#connection.upstream);
+    const { token } = request;
+    if (token === undefined) {
+      return { fault: { code: 'credential_missing', message: 'A bearer token is needed.' }, mapped };
+    }
+    let identity: Identity | undefined;
+    try {
+      identity = await this.#gateway.authenticate({ kind: 'bearer', secret: token });
+      if (mapped === undefined) {
+        return { fault: { code: 'upstream_unknown', message: 'There is nothing at this address.' }, identity };
+      }
+      const session = await this.#session(identity, token, mapped, request);
+      if ('fault' in session) return session;
+      const place: Place = { upstream: mapped.upstream, config: session.config, masker };
+      return { request, mapped, session, identity, token, place };
+    } catch (thrown) {
+      const fault = asGatewayError(thrown, 'internal_error', 'The request could not be admitted.');
+      return { fault, mapped, ...(identity && { identity }) };
+    }
+  }
+
+  /** The session of this subject at this upstream: the one of earlier requests while it lives. */
+  async #session(
+    identity: Identity,
+    token: string,
+    { upstream }: Mapped,
+    request: CanonicalRequest,
+  ): Promise<SessionHandle | { readonly fault: Fault }> {
+    const key = JSON.stringify([upstream.name, token]);
+    const known = await this.#sessions.get(key);
+    if (known !== undefined && !known.signal.aborted) return known;
+    if (known !== undefined) {
+      this.#sessions.delete(key);
+      await known.close({ status: 'aborted' });
+    }
+    const application = request.headers.find(([name]) => name === 'user-agent')?.[1] ?? '';
+    const opened = await this.#gateway.open({
+      protocol: 'http',
+      upstream: upstream.name,
+      identity,
+      clientAddress: this.#connection.clientAddress,
+      application: application.slice(0, 256),
+      requested: { host: request.host },
+      supports,
+    });
+    if ('refusal' in opened) return { fault: opened.refusal };
+    const { httpSessionsPerConnectionMax } = this.#services.options.limits;
+    if (this.#sessions.size >= httpSessionsPerConnectionMax) {
+      const [oldest] = this.#sessions;
+      if (oldest !== undefined) {
+        this.#sessions.delete(oldest[0]);
+        await (await oldest[1]).close({ status: 'ok' });
+      }
+    }
+    this.#sessions.set(key, Promise.resolve(opened.session));
+    return opened.session;
+  }
+
+  /** What policy calls the path. */
+  #route({ request, mapped }: Admitted): Routed {
+    const { routes } = this.#services.of(mapped.upstream);
+    const segments = mapped.path.slice(1).split('/').map(decodeURIComponent);
+    return { segments, routed: routes !== undefined, route: routes?.match(request.method, segments) ?? noRoute };
+  }
+
+  #factsOf(admitted: Admitted, routed: Routed, body: ReadBody, upgrade?: 'websocket'): OperationFacts<OperationPlan> {
+    const { request, mapped, session, place } = admitted;
+    const { httpFactsCachedMax } = this.#services.options.limits;
+    const cached = this.#facts.get(session) ?? new Map<string, OperationFacts<OperationPlan>>();
+    this.#facts.set(session, cached);
+    const plain = body.parsed.kind === 'none' && upgrade === undefined;
+    const key = plain
+      ? JSON.stringify([session.epoch, request.method, request.path, request.queryText, request.headers])
+      : '';
+    const known = plain ? cached.get(key) : undefined;
+    if (known !== undefined) return known;
+    const operation = { ...routed, request, body: body.parsed, path: mapped.path, upgrade };
+    const facts = requestFacts(operation, place);
+    if (plain) {
+      if (cached.size >= httpFactsCachedMax) cached.clear();
+      cached.set(key, facts);
+    }
+    return facts;
+  }
+
+  #faulty({ request, mapped, place }: Admitted, fault: Fault): OperationFacts<OperationPlan> {
+    return faultFacts(request, mapped.path, fault, place);
+  }
+
+  #record(
+    { request, mapped, session }: Admitted,
+    decisionId: string,
+    body: ReadBody | { readonly fault: Fault },
+  ): void {
+    session.record({
+      decisionId,
+      kind: 'request',
+      data: {
+        ...{ method: request.method, host: request.host, path: mapped.path },
+        headers: Object.fromEntries(request.headers),
+        ...(!('fault' in body) && body.parsed.kind !== 'none' && { body: body.parsed.kind }),
+      },
+    });
+  }
+
+  #refuse(
+    response: ServerResponse,
+    fault: Fault,
+    status: number | undefined,
+    identity?: Identity,
+    mapped?: Mapped,
+    request?: CanonicalRequest,
+  ): void {
+    const refusal = this.#reject(fault, identity);
+    const metadata =
+      mapped?.upstream.mcp === undefined || request === undefined
+        ? undefined
+        : metadataUrl(request, this.#services, this.#scheme());
+    const known = status ?? statusOf(fault.code);
+    sendProblem(response, refusal, { status: known, challenge: challenge(fault.code, metadata), close: true });
+  }
+
+  #reject(fault: Fault, identity?: Identity) {
+    const about = { protocol: 'http', clientAddress: this.#connection.clientAddress, fault };
+    return this.#gateway.reject(identity === undefined ? about : { ...about, identity });
+  }
+
+  #scheme(): 'http' | 'https' {
+    return this.#services.options.tls() === undefined ? 'http' : 'https';
+  }
+}
+
+/** Whether the policy's data says that this route of the upstream takes GraphQL. */
+function takesGraphql({ mapped, place }: Admitted, template: string): boolean {
+  const declared = ['http', 'upstreams', mapped.upstream.name, 'graphql'].reduce(objectAt, place.config);
+  const { routes } = declared;
+  return template !== '' && Array.isArray(routes) && routes.includes(template);
+}

@@ -1,0 +1,316 @@
+/** One permitted request: to the upstream with the gateway's own credential, and its answer through masks to the client. */
+import type { ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
+import type { Dispatcher } from 'undici';
+import { GatewayError } from '../../core/errors.ts';
+import type { Limits } from '../../core/limits.ts';
+import type { Permit } from '../../core/permit.ts';
+import type { Clock, SessionHandle } from '../../core/ports.ts';
+import { refusalOf } from '../../core/refusal.ts';
+import type { Outcome, Refusal } from '../../core/types.ts';
+import type { CanonicalRequest, Header } from './contract.ts';
+import { createResponseMask, maskedRequestHeaders, type ResponseMask } from './mask/index.ts';
+import type { OperationPlan } from './plan.ts';
+import { sendProblem } from './refuse.ts';
+
+/** What an exchange is made of. */
+export interface ExchangeOptions {
+  readonly session: SessionHandle;
+  readonly permit: Permit<OperationPlan>;
+  readonly request: CanonicalRequest;
+  /** With its query, behind the upstream's prefix: exactly what was judged. */
+  readonly target: string;
+  /** The gateway's own credential, and what the path adds. */
+  readonly headers: readonly Header[];
+  /** Read already, or still to be read from the client. */
+  readonly body: Buffer | Readable | undefined;
+  /** Answers of GraphQL name fields by their aliases. */
+  readonly aliases?: Readonly<Record<string, string>> | undefined;
+  readonly dispatcher: Dispatcher;
+  readonly host: string;
+  readonly response: ServerResponse;
+  readonly clock: Clock;
+  readonly limits: Limits;
+}
+
+/** Runs it to its end. Never rejects: what fails is its outcome. */
+export function serveExchange(options: ExchangeOptions): Promise<Outcome> {
+  return new Promise((resolve) => new Exchange(options, resolve).start());
+}
+
+/** Headers of an answer that are about this connection, or about somebody else's credentials (RFC 9110 section 7.6.1). */
+const dropped: ReadonlySet<string> = new Set(
+  'connection keep-alive proxy-connection proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade alt-svc set-cookie set-cookie2 www-authenticate authentication-info strict-transport-security'.split(
+    ' ',
+  ),
+);
+
+class Exchange {
+  readonly #options: ExchangeOptions;
+  readonly #resolve: (outcome: Outcome) => void;
+  #controller: Dispatcher.DispatchController | undefined;
+  #mask: ResponseMask | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #bytes = 0;
+  #recorded = 0;
+  #status = 0;
+  #settled = false;
+  #paused = false;
+
+  constructor(options: ExchangeOptions, resolve: (outcome: Outcome) => void) {
+    this.#options = options;
+    this.#resolve = resolve;
+  }
+
+  start(): void {
+    const { dispatcher, request, target, headers, host, body, response, permit, session } = this.#options;
+    const { timeoutMs } = permit.plan;
+    response.once('close', this.#gone);
+    session.signal.addEventListener('abort', this.#stop, { once: true });
+    if (Number.isFinite(timeoutMs)) {
+      const late = () => this.#end('limit_reached', 'The answer took longer than policy allows.', 504);
+      this.#timer = setTimeout(late, Math.min(timeoutMs, 2 ** 31 - 1));
+    }
+    if (session.signal.aborted) {
+      this.#stop();
+      return;
+    }
+    const sent: string[] = ['host', host];
+    const { json, text } = permit.plan;
+    const asked = json.size + text.size > 0 ? maskedRequestHeaders(request.headers) : request.headers;
+    for (const [name, value] of [...asked, ...headers]) sent.push(name, value);
+    try {
+      dispatcher.dispatch(
+        {
+          path: target,
+          method: request.method as Dispatcher.HttpMethod,
+          headers: sent,
+          body: body ?? null,
+          // A request is sent once: a second try would be an operation that nobody judged.
+          idempotent: false,
+        },
+        {
+          onRequestStart: (controller) => {
+            this.#controller = controller;
+            if (this.#settled) controller.abort(new Error('the exchange is over'));
+          },
+          onResponseStart: (controller, status, answer) => this.#head(controller, status, answer),
+          onResponseData: (_controller, chunk) => this.#take(chunk),
+          onResponseEnd: () => this.#done(),
+          onResponseError: (_controller, error) => this.#failed(error),
+        },
+      );
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  readonly #gone = () => {
+    if (this.#settled || this.#options.response.writableFinished) return;
+    this.#settle({ status: 'aborted', code: 'client_gone', bytes: this.#bytes });
+  };
+
+  readonly #stop = () => {
+    const { code, message } = this.#options.session.signal.reason as Refusal;
+    this.#end(code, message);
+  };
+
+  #head(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    answer: Readonly<Record<string, string | string[] | undefined>>,
+  ): void {
+    // Interim answers are the gateway's own to give.
+    if (status < 200 || this.#settled) return;
+    const { permit, request, response, aliases, clock, limits, session } = this.#options;
+    this.#controller = controller;
+    this.#status = status;
+    const headers = endToEnd(answer);
+    const bodiless = request.method === 'HEAD' || status === 204 || status === 304;
+    const { json, text } = permit.plan;
+    if (json.size + text.size > 0) {
+      const made = createResponseMask({
+        contentType: single(answer['content-type']) || undefined,
+        contentEncoding: single(answer['content-encoding']) || undefined,
+        partial: status === 206,
+        bodiless,
+        masks: { json, text },
+        ...(aliases && { aliases }),
+        clock,
+        limits,
+      });
+      if ('fault' in made) {
+        this.#end(made.fault.code, made.fault.message, 502);
+        return;
+      }
+      this.#mask = made.mask;
+      for (const name of made.mask.dropHeaders) headers.delete(name);
+      for (const [name, value] of made.mask.setHeaders) headers.set(name, value);
+    }
+    session.record({
+      decisionId: permit.decisionId,
+      kind: 'response',
+      data: { status, headers: Object.fromEntries([...headers].map(([name, value]) => [name, String(value)])) },
+    });
+    response.writeHead(status, Object.fromEntries(headers));
+  }
+
+  #take(chunk: Buffer): void {
+    if (this.#settled) return;
+    if (this.#mask === undefined) {
+      this.#emit([chunk]);
+      return;
+    }
+    this.#masked(
+      this.#mask,
+      (mask) => mask.push(chunk),
+      () => {},
+    );
+  }
+
+  /** What a mask makes of something, at once or, where it has to be decoded, in a moment. */
+  #masked(mask: ResponseMask, work: (mask: ResponseMask) => Buffer[] | Promise<Buffer[]>, then: () => void): void {
+    const failed = () => this.#cutOff('mask_unprovable');
+    const take = (pieces: Buffer[]) => {
+      if (this.#settled) return;
+      this.#emit(pieces);
+      then();
+    };
+    try {
+      const made = work(mask);
+      if (!(made instanceof Promise)) {
+        take(made);
+        return;
+      }
+      this.#controller?.pause();
+      made.then((pieces) => {
+        take(pieces);
+        if (!this.#paused && !this.#settled) this.#controller?.resume();
+      }, failed);
+    } catch {
+      failed();
+    }
+  }
+
+  #emit(pieces: readonly Buffer[]): void {
+    const { response, permit, session, limits } = this.#options;
+    for (const piece of pieces) {
+      if (piece.length === 0) continue;
+      this.#bytes += piece.length;
+      if (this.#bytes > permit.plan.maxBytes) {
+        this.#cutOff('limit_reached');
+        return;
+      }
+      const room = limits.httpRecordBytesPerBodyMax - this.#recorded;
+      if (permit.plan.recordBodies && room > 0) {
+        const kept = piece.subarray(0, room);
+        this.#recorded += kept.length;
+        session.record({ decisionId: permit.decisionId, kind: 'body', data: kept });
+      }
+      if (!response.write(piece)) this.#pause();
+    }
+    if (session.drained !== undefined) this.#pause();
+  }
+
+  /** Until the client took what it has and the recording is on its feet again. */
+  #pause(): void {
+    if (this.#paused) return;
+    this.#paused = true;
+    this.#controller?.pause();
+    void this.#room().then(() => {
+      this.#paused = false;
+      if (!this.#settled) this.#controller?.resume();
+    });
+  }
+
+  async #room(): Promise<void> {
+    const { response, session } = this.#options;
+    if (response.writableNeedDrain && !response.destroyed) {
+      await new Promise<void>((resolve) => {
+        const done = () => {
+          response.removeListener('drain', done);
+          response.removeListener('close', done);
+          resolve();
+        };
+        response.on('drain', done);
+        response.on('close', done);
+      });
+    }
+    await session.drained;
+  }
+
+  #done(): void {
+    if (this.#settled) return;
+    if (this.#mask === undefined) this.#complete();
+    else
+      this.#masked(
+        this.#mask,
+        (mask) => mask.finish(),
+        () => this.#complete(),
+      );
+  }
+
+  #complete(): void {
+    if (this.#settled) return;
+    this.#options.response.end();
+    const maskedCells = this.#mask?.matches ?? 0;
+    this.#settle({
+      status: this.#status < 400 ? 'ok' : 'error',
+      code: String(this.#status),
+      bytes: this.#bytes,
+      ...(maskedCells > 0 && { maskedCells }),
+    });
+  }
+
+  #failed(error: unknown): void {
+    const own = error instanceof GatewayError ? error : undefined;
+    this.#end(own?.code ?? 'upstream_unavailable', own?.message ?? 'The upstream did not answer as HTTP has it.');
+  }
+
+  /** Ends it in the gateway's name: in words while none were said, else by cutting the answer off. */
+  #end(code: string, message: string, status?: number): void {
+    if (this.#settled) return;
+    const { permit, response, session } = this.#options;
+    const { decisionId } = permit;
+    const refusal = refusalOf(decisionId, { code, message }, [], false);
+    session.record({ decisionId, kind: 'refused', data: { code, policy: null, message } });
+    this.#settle({ status: 'error', code, bytes: this.#bytes });
+    sendProblem(response, refusal, { ...(status !== undefined && { status }), close: true });
+  }
+
+  /** The end of an answer must not look like its end. */
+  #cutOff(code: string): void {
+    const { response, permit, session } = this.#options;
+    session.record({ decisionId: permit.decisionId, kind: 'truncated', data: { why: code } });
+    this.#settle({ status: 'aborted', code, bytes: this.#bytes });
+    response.destroy();
+  }
+
+  #settle(outcome: Outcome): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    const { response, session } = this.#options;
+    clearTimeout(this.#timer);
+    this.#mask?.close();
+    response.removeListener('close', this.#gone);
+    session.signal.removeEventListener('abort', this.#stop);
+    if (outcome.status !== 'ok' || !response.writableEnded) this.#controller?.abort(new Error('the exchange is over'));
+    this.#resolve(outcome);
+  }
+}
+
+/** Without what is about the connection, what `Connection` names included. */
+function endToEnd(answer: Readonly<Record<string, string | string[] | undefined>>): Map<string, string | string[]> {
+  const named = single(answer.connection)
+    .split(',')
+    .map((token) => token.trim().toLowerCase());
+  const headers = new Map<string, string | string[]>();
+  for (const [name, value] of Object.entries(answer)) {
+    if (value !== undefined && !dropped.has(name) && !named.includes(name)) headers.set(name, value);
+  }
+  return headers;
+}
+
+function single(value: string | string[] | undefined): string {
+  return Array.isArray(value) ? value.join(', ') : (value ?? '');
+}

@@ -1,0 +1,162 @@
+import type { Mutant } from './mutant.ts';
+
+const ssh = 'proxy/protocols/ssh';
+const identity = ['ssh-identity'];
+const certificates = ['unit/protocols/ssh/certificate'];
+const written = ['unit/protocols/ssh/identity-certificate'];
+
+/** Who a client is, which host it is that answers, and the package that both stand on. */
+export const sshIdentity: readonly Mutant[] = [
+  {
+    name: 'nobody is let in before a signature verified',
+    file: `${ssh}/front.ts`,
+    find: '!verifySignature(read.certificate.publicKey, key.algo, blob, signature)',
+    replace: 'signature.length < 0',
+    tests: identity,
+    only: 'signatures|one of the gateway',
+  },
+  {
+    name: 'a key that is only offered is nobody',
+    file: `${ssh}/front.ts`,
+    find: "if (signature === undefined) return 'offered';",
+    replace: 'if (signature === undefined) return { identity: held.identity, token: undefined };',
+    tests: identity,
+    only: 'only offered|one of the gateway',
+  },
+  {
+    name: 'an exchanged token is no password any more',
+    file: `${ssh}/front.ts`,
+    find: 'if (user !== exchangeUser && this.#options.issued.isBound(token))',
+    replace: "if (user === '' && this.#options.issued.isBound(token))",
+    tests: identity,
+    only: 'tokens',
+  },
+  {
+    name: 'no certificate buys another one',
+    file: `${ssh}/front.ts`,
+    find: 'if (attempt.username === exchangeUser) return undefined;',
+    replace: '',
+    tests: ['ssh-operations'],
+    only: 'forwards',
+  },
+  {
+    name: 'attempts are counted',
+    file: `${ssh}/front.ts`,
+    find: 'if (this.#attempts > this.#options.limits.sshLoginAttemptsMax)',
+    replace: 'if (this.#attempts > 1e9)',
+    tests: identity,
+    only: 'nobody tries for ever|one of the gateway',
+  },
+  {
+    name: 'a token is bound to one key',
+    file: `${ssh}/issued-keys.ts`,
+    find: 'if (found.key.equals(key)) return undefined;',
+    replace: 'if (key.length > 0) return undefined;',
+    tests: ['unit/protocols/ssh/issue'],
+  },
+  {
+    name: 'a token with its signature written otherwise is the same token',
+    file: `${ssh}/issued-keys.ts`,
+    find: 'signature < 0 ? token : token.slice(0, signature)',
+    replace: 'signature < 0 ? token : token',
+    tests: ['unit/protocols/ssh/issue'],
+  },
+  {
+    name: 'a certificate is of a trusted authority',
+    file: `${ssh}/certificate.ts`,
+    find: 'if (!expected.authorities.some((trusted) => trusted.equals(authority.blob)))',
+    replace: 'if (expected.authorities.length === 0)',
+    tests: certificates,
+  },
+  {
+    name: 'its authority signed it',
+    file: `${ssh}/certificate.ts`,
+    find: 'if (!verifySignature(authority, new WireReader(signature).text(), signed, signature))',
+    replace: 'if (signature.length === 0)',
+    tests: certificates,
+  },
+  {
+    name: 'a host’s certificate is none for a user',
+    file: `${ssh}/certificate.ts`,
+    find: 'if (type !== expected.type)',
+    replace: 'if (type === undefined)',
+    tests: certificates,
+  },
+  {
+    name: 'a certificate ends',
+    file: `${ssh}/certificate.ts`,
+    find: 'if (now >= validBefore)',
+    replace: 'if (now >= validBefore && validBefore === 0n)',
+    tests: certificates,
+  },
+  {
+    name: 'a certificate is for one of its principals',
+    file: `${ssh}/certificate.ts`,
+    find: 'if (!principals.includes(expected.principal))',
+    replace: 'if (!principals.some((one) => one.startsWith(expected.principal) || expected.principal !== one))',
+    tests: certificates,
+  },
+  {
+    name: 'a principal has no comma in it',
+    file: `${ssh}/certificate.ts`,
+    find: "principal.includes(',')",
+    replace: "principal.includes(',,,')",
+    tests: certificates,
+  },
+  {
+    name: 'a critical option that nobody enforces is refused',
+    file: `${ssh}/certificate.ts`,
+    find: '![...criticalOptions.keys()].every((name) => expected.knownCriticalOptions.includes(name))',
+    replace: 'criticalOptions.size > 1e9',
+    tests: certificates,
+  },
+  {
+    name: 'an identity is read only as it is written',
+    file: `${ssh}/identity-certificate.ts`,
+    find: 'return serialize(identity) === text ? identity : undefined;',
+    replace: 'return identity;',
+    tests: written,
+  },
+  {
+    name: 'an agent’s certificate has no extension',
+    file: `${ssh}/identity-certificate.ts`,
+    find: 'if (extensions.size > 0 || ',
+    replace: 'if (',
+    tests: written,
+  },
+  {
+    name: 'a certificate ends with its token',
+    file: `${ssh}/identity-certificate.ts`,
+    find: 'const endMs = Math.min(nowMs + lifetimeMs, identity.expiresAtMs);',
+    replace: 'const endMs = nowMs + lifetimeMs;',
+    tests: written,
+  },
+  {
+    name: 'a user name leads to the upstream of its tunnel only',
+    file: `${ssh}/target.ts`,
+    find: 'one.name === name && (tunnel === undefined || tunnel === name)',
+    replace: 'one.name === name',
+    tests: ['unit/protocols/ssh/run'],
+  },
+  {
+    name: 'a host is known by its key',
+    file: `${ssh}/host-key.ts`,
+    find: "if ('fault' in read) return 'The host’s key is not the one that is configured.';",
+    replace: "if ('fault' in read) return undefined;",
+    tests: ['unit/protocols/ssh/upstream'],
+  },
+  {
+    name: 'a host’s certificate holds',
+    file: `${ssh}/host-key.ts`,
+    find: "return 'fault' in result ?",
+    replace: "return 'fault' in result && host === '' ?",
+    tests: ['unit/protocols/ssh/upstream'],
+  },
+  {
+    name: 'an ssh2 without its repairs is not used',
+    file: `${ssh}/ssh2.ts`,
+    find: "if (Reflect.get(module, 'sallyport') !== patchRevision)",
+    replace: "if (Reflect.get(module, 'sallyport') === 'none')",
+    tests: ['unit/protocols/ssh/ssh2/repairs'],
+  },
+];
