@@ -180,3 +180,19 @@ describe('an answer', () => {
     await closed;
   });
 });
+
+test('a gateway that stops ends idle connections at once, and lets an answer end', async () => {
+  const own = await startHttpGateway({
+    upstreams: [{ name: 'crm', host: upstream.host, port: upstream.port }],
+    data: {
+      http: { upstreams: { crm: { paths: ['/'] } } },
+    },
+  });
+  const agent = await own.token();
+  const idle = await fetch(`${own.url}/idle`, { headers: { authorization: `Bearer ${agent}` } });
+  await idle.text();
+  const begun = performance.now();
+  await own.stop();
+  // Far below the 10 s that a drain waits for connections.
+  expect(performance.now() - begun).toBeLessThan(5_000);
+});

@@ -1,5 +1,6 @@
 /** One client connection: each request is read into its canonical form, authenticated, judged and answered. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { objectAt } from '../../core/documents.ts';
 import { asGatewayError } from '../../core/errors.ts';
 import type { Connection, Gateway, SessionHandle } from '../../core/ports.ts';
@@ -43,6 +44,11 @@ export class HttpConnection implements RequestHandler {
   /** Facts of requests that came before, by session and request line: one object, so that it can key a decision. */
   readonly #facts = new WeakMap<SessionHandle, Map<string, OperationFacts<OperationPlan>>>();
 
+  /** The client's, inside TLS where there is TLS; known from its first request on. */
+  #client: Socket | undefined;
+  #inFlight = 0;
+  #ending = false;
+
   constructor(connection: Connection, gateway: Gateway, services: Services) {
     this.#connection = connection;
     this.#gateway = gateway;
@@ -50,6 +56,12 @@ export class HttpConnection implements RequestHandler {
   }
 
   request(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+    this.#inFlight += 1;
+    response.once('close', () => {
+      this.#inFlight -= 1;
+      if (this.#ending) this.#endIdle(request.socket);
+    });
+    this.#client = request.socket;
     response.on('error', () => {});
     request.on('error', () => {});
     void this.#serve(request, response, expectsContinue).catch((thrown: unknown) => {
@@ -221,7 +233,18 @@ export class HttpConnection implements RequestHandler {
       }
     }
     this.#sessions.set(key, Promise.resolve(opened.session));
+    opened.session.signal.addEventListener('abort', () => this.#end(), { once: true });
     return opened.session;
+  }
+
+  /** A session was ended (killed, expired, drained): what is being answered goes on to its own end, nothing new begins here. */
+  #end(): void {
+    this.#ending = true;
+    this.#endIdle(this.#client);
+  }
+
+  #endIdle(client: Socket | undefined): void {
+    if (this.#inFlight === 0) client?.end();
   }
 
   /** What policy calls the path. */

@@ -65,21 +65,23 @@ export class UpstreamCredential {
   /** One request for a token at a time for each; a failed one is tried again by whoever comes next. */
   async #token(credential: Requested, subjectToken: string): Promise<string> {
     const key = credential.kind === 'token_exchange' ? subjectToken : '';
-    const known = this.#held.get(key);
-    if (known !== undefined) {
-      const held = await known;
-      if (this.#clock.nowMs() < held.renewAtMs) return held.token;
-      this.#held.delete(key);
-    }
-    const asked = this.#held.get(key) ?? this.#ask(credential, subjectToken);
-    if (this.#held.size >= this.#limits.httpTokensCachedMax) this.#held.clear();
-    this.#held.set(key, asked);
+    const known = this.#held.get(key) ?? this.#hold(key, credential, subjectToken);
     try {
-      return (await asked).token;
+      const { token, renewAtMs } = await known;
+      if (this.#clock.nowMs() < renewAtMs) return token;
+      if (this.#held.get(key) === known) this.#held.delete(key);
+      return (await (this.#held.get(key) ?? this.#hold(key, credential, subjectToken))).token;
     } catch (cause) {
       this.#held.delete(key);
       throw new GatewayError('upstream_unavailable', 'The gateway got no token for the upstream.', { cause });
     }
+  }
+
+  #hold(key: string, credential: Requested, subjectToken: string): Promise<Held> {
+    if (this.#held.size >= this.#limits.httpTokensCachedMax) this.#held.clear();
+    const asked = this.#ask(credential, subjectToken);
+    this.#held.set(key, asked);
+    return asked;
   }
 
   async #ask(credential: Requested, subjectToken: string): Promise<Held> {
