@@ -157,6 +157,23 @@ describe('an answer', () => {
     expect(given).toBe('cut');
   });
 
+  test('that is a stream of events comes event by event, each masked', async () => {
+    let more = () => {};
+    upstream.answer = (_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.write(`data: ${JSON.stringify(customer)}\n\n`);
+      more = () => response.end('data: [DONE]\n\n');
+    };
+    const answer = await ask('/customers/7');
+    const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
+    const first = await reader?.read();
+    // The upstream has not said more yet: nothing was held back for it.
+    expect(first?.value).toMatch(/^data: \{"id":7,"name":"Ada","ssn":"\*+1120","balance":10.1\}\n\n$/);
+    more();
+    expect((await reader?.read())?.value).toBe('data: [DONE]\n\n');
+    expect((await reader?.read())?.done).toBe(true);
+  });
+
   test('of an upstream that is gone is 502, and the decision says so', async () => {
     upstream.answer = (request) => request.socket.destroy();
     const answer = await ask('/customers/7');
