@@ -292,9 +292,12 @@ describeTools(['ssh', 'ps'], findSshd() === undefined ? ['sshd'] : [], () => {
       const client = await connect(gateway);
       const file = join(sshd.home, 'large');
       await writeFile(file, randomBytes(16 * 1024 * 1024));
-      client.exec(`scp -f ${file}`, (_error, channel) => {
-        channel.write(Buffer.alloc(1));
-        channel.once('data', () => channel.pause());
+      await new Promise((resolve, reject) => {
+        client.exec(`scp -f ${file}`, (error, channel) => {
+          if (error) return reject(error);
+          channel.write(Buffer.alloc(1));
+          channel.once('data', () => resolve(channel.pause()));
+        });
       });
       await event(gateway, { action: 'exec', effect: 'allow' });
       client.destroy();
