@@ -81,6 +81,9 @@ describe('a permitted request', () => {
 
   test('leaves a decision and a recording, and neither holds a secret', async () => {
     await (await ask('/customers/7')).text();
+    // One that the agent put into the path itself.
+    const written = `ghp_${'a1B2'.repeat(9)}`;
+    await (await ask(`/customers/${written}?q=${written}`)).text();
     const audit = JSON.stringify(decisions(await gateway.audit()));
     expect(audit).toContain('/customers/{id}');
     const recordings = (await readdir(gateway.files.recordDirectory, { recursive: true })).filter((name) =>
@@ -89,9 +92,9 @@ describe('a permitted request', () => {
     expect(recordings.length).toBeGreaterThan(0);
     for (const name of recordings) {
       const content = await readFile(join(gateway.files.recordDirectory, name), 'latin1').catch(() => '');
-      for (const text of [token, secret, customer.ssn]) expect(content).not.toContain(text);
+      for (const text of [token, secret, customer.ssn, written]) expect(content).not.toContain(text);
     }
-    for (const text of [token, secret, customer.ssn]) expect(audit).not.toContain(text);
+    for (const text of [token, secret, customer.ssn, written]) expect(audit).not.toContain(text);
   });
 });
 

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { objectAt } from '../../core/documents.ts';
 import { asGatewayError } from '../../core/errors.ts';
+import { redactSecrets } from '../../core/masker/secrets.ts';
 import type { Connection, Gateway, SessionHandle } from '../../core/ports.ts';
 import type { Fault, Identity, OperationFacts } from '../../core/types.ts';
 import { bodyOf, type ReadBody } from './body.ts';
@@ -287,8 +288,8 @@ export class HttpConnection implements RequestHandler {
       decisionId,
       kind: 'request',
       data: {
-        ...{ method: request.method, host: request.host, path: mapped.path },
-        headers: Object.fromEntries(request.headers),
+        ...{ method: request.method, host: request.host, path: redactSecrets(mapped.path) },
+        headers: Object.fromEntries(request.headers.map(([name, value]) => [name, redactSecrets(value)])),
         ...(!('fault' in body) && body.parsed.kind !== 'none' && { body: body.parsed.kind }),
       },
     });

@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { GatewayError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
+import { redactSecrets } from '../../core/masker/secrets.ts';
 import type { Permit } from '../../core/permit.ts';
 import type { Clock, SessionHandle } from '../../core/ports.ts';
 import { refusalOf } from '../../core/refusal.ts';
@@ -150,7 +151,10 @@ class Exchange {
     session.record({
       decisionId: permit.decisionId,
       kind: 'response',
-      data: { status, headers: Object.fromEntries([...headers].map(([name, value]) => [name, String(value)])) },
+      data: {
+        status,
+        headers: Object.fromEntries([...headers].map(([name, value]) => [name, redactSecrets(String(value))])),
+      },
     });
     response.writeHead(status, Object.fromEntries(headers));
   }

@@ -54,7 +54,7 @@ export function requestFacts(operation: RequestOperation, place: Place): Operati
     enforce: (decision) => planOf(decision, place.masker, upgrade === undefined),
     describe: () => ({
       method: request.method,
-      path: operation.path,
+      path: redactSecrets(operation.path),
       route: route.template,
       ...(request.query.length > 0 && { query: redactSecrets(request.queryText) }),
       ...(body.kind !== 'none' && { body: body.kind }),
@@ -80,7 +80,7 @@ export function faultFacts(
     complete: false,
     fault,
     enforce: () => ({ fault }),
-    describe: () => ({ method: request.method, path }),
+    describe: () => ({ method: request.method, path: redactSecrets(path) }),
   };
 }
 
