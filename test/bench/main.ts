@@ -5,6 +5,7 @@
  *   make bench ARGS='--only=ssh --rounds=3 --seconds=2'
  */
 import { parseArgs } from 'node:util';
+import { httpFigures } from './http.ts';
 import { jsonMaskFigures } from './http-mask.ts';
 import { postgresFigures } from './postgres.ts';
 import { sshFigures } from './ssh.ts';
@@ -21,7 +22,10 @@ const rounds = Number(values.rounds);
 const suites: Readonly<Record<string, () => Promise<Readonly<Record<string, number>>>>> = {
   postgres: () => postgresFigures({ rounds, seconds: Number(values.seconds) }),
   ssh: async () => ({ ...(await sshFigures({ rounds })), ...(await maskFigures()) }),
-  http: jsonMaskFigures,
+  http: async () => ({
+    ...(await httpFigures({ rounds, seconds: Number(values.seconds) })),
+    ...(await jsonMaskFigures()),
+  }),
 };
 const figures: Record<string, number> = {};
 for (const name of values.only.split(',')) {
