@@ -153,16 +153,21 @@ async function tell({ evidence, differs }: HttpChapter, step: Step, line: string
   );
   for (const event of events) say(`  ${yellow('audit')}   ${summary(event)}`);
   const decided = events.filter(({ event }) => event === 'decided');
-  const codes = decided.flatMap(({ effect, reasons }) =>
-    effect === 'deny' && Array.isArray(reasons) ? reasons.map((reason) => String(Object(reason).code)) : [],
+  // A fault of the request itself has a code and no policy's reasons.
+  const codes = decided.flatMap(({ effect, code, reasons }) =>
+    effect === 'deny'
+      ? [String(code), ...(Array.isArray(reasons) ? reasons.map((reason) => String(Object(reason).code)) : [])]
+      : [],
   );
   if (refused !== undefined && !codes.includes(refused)) differs(title, `the trail has no refusal for ${refused}`);
   if (refused === undefined && codes.length > 0) differs(title, `the trail refuses it: ${codes.join(', ')}`);
 }
 
-/** Opening a session is left out: it is the same each time. */
+/** Opening a session, and asking what of a list may be shown, are left out. */
 function ofOperations(events: readonly JsonObject[]): readonly JsonObject[] {
-  const opening = events.filter(({ action }) => action === 'connect').map(({ decision_id }) => decision_id);
+  const opening = events
+    .filter(({ action }) => action === 'connect' || action === 'tools/list')
+    .map(({ decision_id }) => decision_id);
   return events.filter((event) => event.decision_id !== undefined && !opening.includes(event.decision_id));
 }
 
