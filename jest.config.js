@@ -7,4 +7,6 @@ export default {
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
   testTimeout: 30_000,
+  // Modules of a test file are not given back when it ends: a process that has grown is replaced before the next file.
+  workerIdleMemoryLimit: '1500MB',
 };
