@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
@@ -215,4 +216,31 @@ test('a gateway that stops ends idle connections at once, and lets an answer end
   await own.stop();
   // Far below the 10 s that a drain waits for connections.
   expect(performance.now() - begun).toBeLessThan(5_000);
+});
+
+test('requests that come together on a new connection share one session, which ends with it', async () => {
+  const { host, port } = upstream;
+  const own = await startHttpGateway({
+    upstreams: [{ name: 'crm', host, port, routes: [{ path: '/customers/{id}' }] }],
+  });
+  const head = `GET /customers/7 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${await own.token()}\r\n\r\n`;
+  // The token is known already: nothing keeps the requests apart.
+  const warm = connect(own.port, '127.0.0.1');
+  await new Promise((resolve) => warm.once('data', resolve).write(head));
+  warm.destroy();
+  const socket = connect(own.port, '127.0.0.1');
+  let answered = '';
+  await new Promise<void>((resolve) => {
+    socket.on('data', (chunk) => {
+      answered += chunk.toString();
+      if (answered.split('HTTP/1.1 200').length === 6) resolve();
+    });
+    socket.write(head.repeat(5));
+  });
+  socket.destroy();
+  const ofSessions = async (name: string) =>
+    new RegExp(`^${name}\\{protocol="http"\\} (\\d+)`, 'm').exec(await own.metrics())?.[1];
+  expect(await ofSessions('sallyport_sessions_total')).toBe('2');
+  while ((await ofSessions('sallyport_sessions_active')) !== '0');
+  await own.stop();
 });

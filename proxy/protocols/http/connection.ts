@@ -41,7 +41,10 @@ export class HttpConnection implements RequestHandler {
   readonly #gateway: Gateway;
   readonly #services: Services;
   /** By upstream and token, the oldest first. */
-  readonly #sessions = new Map<string, Promise<SessionHandle>>();
+  readonly #sessions = new Map<string, SessionHandle>();
+  /** Requests that came together look for their session one after the other: none is opened that nobody closes. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #closed = false;
   /** Facts of requests that came before, by session and request line: one object, so that it can key a decision. */
   readonly #facts = new WeakMap<SessionHandle, Map<string, OperationFacts<OperationPlan>>>();
 
@@ -85,9 +88,10 @@ export class HttpConnection implements RequestHandler {
 
   /** Ends the sessions: the client is gone. */
   async close(): Promise<void> {
-    const open = await Promise.allSettled(this.#sessions.values());
+    this.#closed = true;
+    await this.#turn;
+    for (const session of this.#sessions.values()) await session.close({ status: 'ok' });
     this.#sessions.clear();
-    for (const session of open) if (session.status === 'fulfilled') await session.value.close({ status: 'ok' });
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> {
@@ -190,7 +194,10 @@ export class HttpConnection implements RequestHandler {
       if (mapped === undefined) {
         return { fault: { code: 'upstream_unknown', message: 'There is nothing at this address.' }, identity };
       }
-      const session = await this.#session(identity, token, mapped, request);
+      const known = identity;
+      const asked = this.#turn.then(() => this.#session(known, token, mapped, request));
+      this.#turn = asked.catch(() => {});
+      const session = await asked;
       if ('fault' in session) return session;
       const place: Place = { upstream: mapped.upstream, config: session.config, masker };
       return { request, mapped, session, identity, token, place };
@@ -208,7 +215,7 @@ export class HttpConnection implements RequestHandler {
     request: CanonicalRequest,
   ): Promise<SessionHandle | { readonly fault: Fault }> {
     const key = JSON.stringify([upstream.name, token]);
-    const known = await this.#sessions.get(key);
+    const known = this.#sessions.get(key);
     if (known !== undefined && !known.signal.aborted) return known;
     if (known !== undefined) {
       this.#sessions.delete(key);
@@ -230,10 +237,14 @@ export class HttpConnection implements RequestHandler {
       const [oldest] = this.#sessions;
       if (oldest !== undefined) {
         this.#sessions.delete(oldest[0]);
-        await (await oldest[1]).close({ status: 'ok' });
+        await oldest[1].close({ status: 'ok' });
       }
     }
-    this.#sessions.set(key, Promise.resolve(opened.session));
+    if (this.#closed) {
+      await opened.session.close({ status: 'aborted', code: 'client_gone' });
+      return { fault: { code: 'internal_error', message: 'The connection is gone.' } };
+    }
+    this.#sessions.set(key, opened.session);
     opened.session.signal.addEventListener('abort', () => this.#end(), { once: true });
     return opened.session;
   }
