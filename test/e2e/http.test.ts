@@ -244,3 +244,14 @@ test('requests that come together on a new connection share one session, which e
   while ((await ofSessions('sallyport_sessions_active')) !== '0');
   await own.stop();
 });
+
+test('an upstream that policy does not know is refused, and counted once', async () => {
+  const { host, port } = upstream;
+  const own = await startHttpGateway({ upstreams: [{ name: 'unlabelled', host, port }] });
+  const answer = await fetch(`${own.url}/a`, { headers: { authorization: `Bearer ${await own.token()}` } });
+  expect(answer.status).toBe(403);
+  await answer.text();
+  const counted = (await own.metrics()).match(/^sallyport_refusals_total\{protocol="http".*\} \d+$/gm) ?? [];
+  expect(counted.map((line) => line.split(' ').at(-1))).toEqual(['1']);
+  await own.stop();
+});

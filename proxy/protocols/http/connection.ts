@@ -5,7 +5,7 @@ import { objectAt } from '../../core/documents.ts';
 import { asGatewayError } from '../../core/errors.ts';
 import { redactSecrets } from '../../core/masker/secrets.ts';
 import type { Connection, Gateway, SessionHandle } from '../../core/ports.ts';
-import type { Fault, Identity, OperationFacts } from '../../core/types.ts';
+import type { Fault, Identity, OperationFacts, Refusal } from '../../core/types.ts';
 import { bodyOf, type ReadBody } from './body.ts';
 import { canonicalRequest } from './canonical.ts';
 import type { CanonicalRequest } from './contract.ts';
@@ -107,6 +107,11 @@ export class HttpConnection implements RequestHandler {
       return;
     }
     const admitted = await this.#admit(read.request);
+    // The gate has audited it already.
+    if ('refusal' in admitted) {
+      sendProblem(response, admitted.refusal, { close: true });
+      return;
+    }
     if ('fault' in admitted) {
       const { fault, identity, mapped } = admitted;
       this.#refuse(response, fault, undefined, identity, mapped, read.request);
@@ -163,9 +168,10 @@ export class HttpConnection implements RequestHandler {
       return;
     }
     const admitted = await this.#admit(read.request);
-    if ('fault' in admitted) {
-      this.#reject(admitted.fault, admitted.identity);
-      socket.end(`HTTP/1.1 ${statusOf(admitted.fault.code)} Refused\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+    if ('fault' in admitted || 'refusal' in admitted) {
+      if ('fault' in admitted) this.#reject(admitted.fault, admitted.identity);
+      const { code } = 'fault' in admitted ? admitted.fault : admitted.refusal;
+      socket.end(`HTTP/1.1 ${statusOf(code)} Refused\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
       return;
     }
     const body: ReadBody = { parsed: { kind: 'none' }, content: undefined, headers: [] };
@@ -181,7 +187,11 @@ export class HttpConnection implements RequestHandler {
   /** Token → identity → session; each can refuse, and nothing of the request is believed before. */
   async #admit(
     request: CanonicalRequest,
-  ): Promise<Admitted | { readonly fault: Fault; readonly identity?: Identity; readonly mapped?: Mapped | undefined }> {
+  ): Promise<
+    | Admitted
+    | { readonly refusal: Refusal }
+    | { readonly fault: Fault; readonly identity?: Identity; readonly mapped?: Mapped | undefined }
+  > {
     const { upstreams, masker } = this.#services.options;
     const mapped = findUpstream(upstreams, request.host, request.path, this.#connection.upstream);
     const { token } = request;
@@ -198,7 +208,7 @@ export class HttpConnection implements RequestHandler {
       const asked = this.#turn.then(() => this.#session(known, token, mapped, request));
       this.#turn = asked.catch(() => {});
       const session = await asked;
-      if ('fault' in session) return session;
+      if ('fault' in session || 'refusal' in session) return session;
       const place: Place = { upstream: mapped.upstream, config: session.config, masker };
       return { request, mapped, session, identity, token, place };
     } catch (thrown) {
@@ -213,7 +223,7 @@ export class HttpConnection implements RequestHandler {
     token: string,
     { upstream }: Mapped,
     request: CanonicalRequest,
-  ): Promise<SessionHandle | { readonly fault: Fault }> {
+  ): Promise<SessionHandle | { readonly fault: Fault } | { readonly refusal: Refusal }> {
     const key = JSON.stringify([upstream.name, token]);
     const known = this.#sessions.get(key);
     if (known !== undefined && !known.signal.aborted) return known;
@@ -231,7 +241,7 @@ export class HttpConnection implements RequestHandler {
       requested: { host: request.host },
       supports,
     });
-    if ('refusal' in opened) return { fault: opened.refusal };
+    if ('refusal' in opened) return opened;
     const { httpSessionsPerConnectionMax } = this.#services.options.limits;
     if (this.#sessions.size >= httpSessionsPerConnectionMax) {
       const [oldest] = this.#sessions;
