@@ -28,12 +28,14 @@ export function readListener(
   { read, upstreams }: { readonly read: Readers; readonly upstreams: ReadonlyMap<string, UpstreamConfig> },
 ): ListenerConfig {
   const listen = read.address(listener.listen, [...at, 'listen']);
-  const named = listener.upstreams.flatMap((name, position): UpstreamConfig[] => {
+  const { upstreams: names = [] } = listener;
+  const reached = listener.protocol === 'forward_proxy' ? 'http' : listener.protocol;
+  const named = names.flatMap((name, position): UpstreamConfig[] => {
     const upstream = upstreams.get(name);
     const here = [...at, 'upstreams', position];
     if (upstream === undefined) document.add(here, `there is no upstream called ${name}`);
-    else if (upstream.protocol !== listener.protocol) document.add(here, `is reached by ${upstream.protocol}`);
-    if (listener.upstreams.indexOf(name) !== position) document.add(here, 'is listed twice');
+    else if (upstream.protocol !== reached) document.add(here, `is reached by ${upstream.protocol}`);
+    if (names.indexOf(name) !== position) document.add(here, 'is listed twice');
     return upstream === undefined ? [] : [upstream];
   });
   if (listener.protocol === 'http') {
@@ -50,6 +52,21 @@ export function readListener(
       hosts,
       url,
       upstreams: mapped,
+    };
+  }
+  if (listener.protocol === 'forward_proxy') {
+    const { name, tls, certificate_authority: authority } = listener;
+    if (tls === undefined && !isLoopback(listen.host)) document.add(at, 'needs tls: only loopback may be in clear');
+    if (upstreams.has(name)) document.add([...at, 'name'], 'is the name of an upstream');
+    return {
+      protocol: listener.protocol,
+      ...{ listen, name },
+      tls: tls && { certificate: read.path(tls.certificate), key: read.secret(tls.key) },
+      certificateAuthority: authority && {
+        certificate: read.path(authority.certificate),
+        key: read.secret(authority.key),
+      },
+      upstreams: named.filter((one): one is HttpUpstreamConfig => one.protocol === 'http'),
     };
   }
   if (listener.protocol === 'ssh') {

@@ -65,6 +65,11 @@ export type ListenerMaterials =
   | ({ readonly protocol: 'postgres' } & KeyPair)
   /** Undefined: in clear. */
   | { readonly protocol: 'http'; readonly tls: KeyPair | undefined }
+  | {
+      readonly protocol: 'forward_proxy';
+      readonly tls: KeyPair | undefined;
+      readonly certificateAuthority: KeyPair | undefined;
+    }
   /** Private keys as they are in their files. */
   | { readonly protocol: 'ssh'; readonly hostKeys: readonly string[]; readonly certificateAuthority: string };
 
@@ -110,6 +115,19 @@ async function listenerMaterials(what: string, listener: ListenerConfig): Promis
   if (listener.protocol === 'http') {
     const { tls } = listener;
     return { protocol: 'http', tls: tls && (await keyPair(`${what}.tls`, tls.certificate, tls.key)) };
+  }
+  if (listener.protocol === 'forward_proxy') {
+    const { tls, certificateAuthority: authority } = listener;
+    const signer = `${what}.certificate_authority`;
+    const pair = authority && (await keyPair(signer, authority.certificate, authority.key));
+    if (pair !== undefined && !new X509Certificate(pair.certificate).ca) {
+      throw new Error(`${signer}: the certificate is not one of an authority`);
+    }
+    return {
+      protocol: 'forward_proxy',
+      tls: tls && (await keyPair(`${what}.tls`, tls.certificate, tls.key)),
+      certificateAuthority: pair,
+    };
   }
   const hostKeys = listener.hostKeys.map(async (key, index) =>
     asText(await secret(`${what}.host_keys[${index}]`, key)),

@@ -100,6 +100,14 @@ const listener = byProtocol(
     { protocol: { const: 'http' }, listen: address, upstreams: names },
     { tls: object({ certificate: path, key: secret }), hosts: texts, url },
   ),
+  object(
+    { protocol: { const: 'forward_proxy' }, listen: address, name },
+    {
+      upstreams: names,
+      tls: object({ certificate: path, key: secret }),
+      certificate_authority: object({ certificate: path, key: secret }),
+    },
+  ),
 );
 
 const upstreamTls = object(
@@ -245,6 +253,14 @@ export type RawListener =
       readonly tls?: { readonly certificate: string; readonly key: string };
       readonly hosts?: readonly string[];
       readonly url?: string;
+    }
+  | {
+      readonly protocol: 'forward_proxy';
+      readonly listen: string;
+      readonly name: string;
+      readonly upstreams?: readonly string[];
+      readonly tls?: { readonly certificate: string; readonly key: string };
+      readonly certificate_authority?: { readonly certificate: string; readonly key: string };
     }
   | {
       readonly protocol: 'ssh';

@@ -163,8 +163,25 @@ export interface HttpListenerConfig {
   readonly upstreams: readonly HttpUpstreamConfig[];
 }
 
+/** A listener for clients that are told of a proxy (`HTTPS_PROXY`), and the APIs whose traffic is opened up in it. */
+export interface ForwardProxyListenerConfig {
+  readonly protocol: 'forward_proxy';
+  readonly listen: Address;
+  /** What policy and the trail call the proxy itself. */
+  readonly name: string;
+  /** Undefined: in clear, which is for loopback only. */
+  readonly tls: { readonly certificate: string; readonly key: SecretReference } | undefined;
+  /** Signs what clients of the upstreams are shown over TLS. Undefined: no TLS to an upstream. */
+  readonly certificateAuthority: { readonly certificate: string; readonly key: SecretReference } | undefined;
+  readonly upstreams: readonly HttpUpstreamConfig[];
+}
+
 /** One listener and the upstreams that are reached through it. */
-export type ListenerConfig = PostgresListenerConfig | SshListenerConfig | HttpListenerConfig;
+export type ListenerConfig =
+  | PostgresListenerConfig
+  | SshListenerConfig
+  | HttpListenerConfig
+  | ForwardProxyListenerConfig;
 
 /** The configuration, parsed once and frozen. Paths are absolute; secrets are references. */
 export interface Config {

@@ -38,6 +38,9 @@ export const requestLimits = {
   /** Connections to one upstream. */
   httpUpstreamConnectionsMax: 64,
   httpConnectTimeoutMs: 5_000,
+  /** Certificates that a forward proxy keeps for the hosts it stands for, and how long each lasts. */
+  httpLeafCertificatesMax: 1_000,
+  httpLeafLifetimeMs: 24 * 3600_000,
   /** Until an upstream begins to answer, and between two pieces of its answer. */
   httpAnswerTimeoutMs: 60_000,
   httpPieceTimeoutMs: 60_000,

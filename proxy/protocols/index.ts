@@ -3,6 +3,7 @@ import { createSecureContext, type SecureContext } from 'node:tls';
 import { parse as parseYaml } from 'yaml';
 import type { ListenerMaterials, UpstreamMaterials } from '../config/materials.ts';
 import type {
+  ForwardProxyListenerConfig,
   HttpCredentialConfig,
   HttpListenerConfig,
   ListenerConfig,
@@ -13,8 +14,9 @@ import type { Limits } from '../core/limits.ts';
 import type { Masker } from '../core/masker.ts';
 import type { Clock, ProtocolAdapter } from '../core/ports.ts';
 import type { JsonObject } from '../core/types.ts';
+import { createForwardAdapter } from './http/forward/index.ts';
 import { createHttpAdapter } from './http/index.ts';
-import type { HttpCredential } from './http/upstreams.ts';
+import type { HttpCredential, HttpUpstream } from './http/upstreams.ts';
 import { createPostgresAdapter } from './postgres/index.ts';
 import { createSshAdapter } from './ssh/index.ts';
 
@@ -40,6 +42,8 @@ export function createAdapter(listener: ListenerConfig, parts: AdapterParts): Pr
       return sshAdapter(listener, parts);
     case 'http':
       return httpAdapter(listener, parts);
+    case 'forward_proxy':
+      return forwardAdapter(listener, parts);
   }
 }
 
@@ -85,28 +89,55 @@ function sshAdapter(listener: SshListenerConfig, parts: AdapterParts): ProtocolA
 }
 
 function httpAdapter(listener: HttpListenerConfig, parts: AdapterParts): ProtocolAdapter {
+  return createHttpAdapter({
+    ...parts,
+    tls: httpTls(parts),
+    hosts: listener.hosts,
+    url: listener.url,
+    upstreams: httpUpstreams(listener, parts),
+  });
+}
+
+function forwardAdapter(listener: ForwardProxyListenerConfig, parts: AdapterParts): ProtocolAdapter {
+  const materials = parts.listener();
+  if (materials.protocol !== 'forward_proxy') throw new Error('a forward proxy with the materials of another');
+  return createForwardAdapter({
+    ...parts,
+    name: listener.name,
+    tls: httpTls(parts),
+    hosts: [],
+    url: undefined,
+    certificateAuthority: materials.certificateAuthority,
+    upstreams: httpUpstreams(listener, parts),
+  });
+}
+
+function httpTls(parts: AdapterParts): () => SecureContext | undefined {
   const secureContext = derived((materials: ListenerMaterials): { readonly context: SecureContext | undefined } => {
-    if (materials.protocol !== 'http') throw new Error('an HTTP listener with the materials of another');
+    if (materials.protocol !== 'http' && materials.protocol !== 'forward_proxy') {
+      throw new Error('an HTTP listener with the materials of another');
+    }
     const { tls } = materials;
     return { context: tls && createSecureContext({ cert: tls.certificate, key: tls.key, minVersion: 'TLSv1.2' }) };
   });
   secureContext(parts.listener());
-  return createHttpAdapter({
-    ...parts,
-    tls: () => secureContext(parts.listener()).context,
-    hosts: listener.hosts,
-    url: listener.url,
-    upstreams: listener.upstreams.map((upstream) => {
-      const { name, address, tls, host, credential, openapi: _file, certificate: _, ...rest } = upstream;
-      const { ca, clientCertificate, secret, openapi } = materialsOf(parts, name, 'http');
-      return {
-        ...{ name, ...address, ...rest, clientCertificate },
-        tls: tls.mode === 'disable' ? tls : { mode: tls.mode, ca, serverName: tls.serverName },
-        ownHost: host,
-        credential: httpCredential(credential, secret),
-        openapi: openapi === undefined ? undefined : parseObject(name, openapi),
-      };
-    }),
+  return () => secureContext(parts.listener()).context;
+}
+
+function httpUpstreams(
+  listener: HttpListenerConfig | ForwardProxyListenerConfig,
+  parts: AdapterParts,
+): readonly HttpUpstream[] {
+  return listener.upstreams.map((upstream) => {
+    const { name, address, tls, host, credential, openapi: _file, certificate: _, ...rest } = upstream;
+    const { ca, clientCertificate, secret, openapi } = materialsOf(parts, name, 'http');
+    return {
+      ...{ name, ...address, ...rest, clientCertificate },
+      tls: tls.mode === 'disable' ? tls : { mode: tls.mode, ca, serverName: tls.serverName },
+      ownHost: host,
+      credential: httpCredential(credential, secret),
+      openapi: openapi === undefined ? undefined : parseObject(name, openapi),
+    };
   });
 }
 

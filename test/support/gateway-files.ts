@@ -74,6 +74,14 @@ export interface GatewayFilesOptions {
     readonly hosts?: readonly string[];
     readonly upstreams: readonly HttpUpstreamFiles[];
   };
+  /** A forward proxy, in clear on loopback unless `tls` says otherwise, that opens up tunnels to these of the HTTP upstreams. */
+  readonly forward?: {
+    readonly port?: number;
+    readonly tls?: boolean;
+    /** Whether it has a certificate authority: that of {@link GatewayFiles.ca}. */
+    readonly inspects: boolean;
+    readonly upstreams: readonly string[];
+  };
   /** `data.config`. */
   readonly data: JsonObject;
   /** A bundle to copy. */
@@ -143,6 +151,7 @@ export async function writeGatewayFiles(options: GatewayFilesOptions): Promise<G
   await copyFile(options.bundle, files.bundleFile);
   await writeSecret(at('keys/ssh-host'), hostKey.privateKey);
   await writeSecret(at('keys/ssh-ca'), authority.privateKey);
+  await writeSecret(at('keys/ca'), certificates.authority.key);
   const { ssh } = options;
   const upstreams = await Promise.all([
     ...options.upstreams.map((upstream) => writeUpstream(directory, upstream)),
@@ -162,6 +171,7 @@ export async function writeGatewayFiles(options: GatewayFilesOptions): Promise<G
       ...(options.upstreams.length === 0 ? [] : [postgresListener(options)]),
       ...(ssh === undefined ? [] : [sshListener(ssh)]),
       ...(options.http === undefined ? [] : [httpListener(options.http)]),
+      ...(options.forward === undefined ? [] : [forwardListener(options.forward)]),
     ],
     upstreams,
     ...(options.limits && { limits: options.limits }),
@@ -211,6 +221,17 @@ function httpListener({ port, tls, url, hosts, upstreams }: NonNullable<GatewayF
     ...(url !== undefined && { url }),
     ...(hosts && { hosts }),
     upstreams: upstreams.map(({ name }) => name),
+  };
+}
+
+function forwardListener({ port, tls, inspects, upstreams }: NonNullable<GatewayFilesOptions['forward']>) {
+  return {
+    protocol: 'forward_proxy',
+    name: 'egress',
+    listen: `127.0.0.1:${port ?? 0}`,
+    ...(tls && { tls: { certificate: './tls.crt', key: 'file:./keys/tls.key' } }),
+    ...(inspects && { certificate_authority: { certificate: './ca.pem', key: 'file:./keys/ca' } }),
+    ...(upstreams.length > 0 && { upstreams: [...upstreams] }),
   };
 }
 

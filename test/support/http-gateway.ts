@@ -25,6 +25,8 @@ export interface HttpGatewayOptions {
   readonly bundle?: string;
   readonly limits?: Readonly<Record<string, number>>;
   readonly tls?: boolean;
+  /** A forward proxy besides, and which of the upstreams it opens tunnels up to. */
+  readonly forward?: { readonly inspects: boolean; readonly tls?: boolean; readonly upstreams: readonly string[] };
   readonly clock?: Clock;
   readonly oidc?: Oidc;
 }
@@ -32,6 +34,8 @@ export interface HttpGatewayOptions {
 /** A gateway under test. */
 export interface HttpGateway {
   readonly port: number;
+  /** Of the forward proxy; 0 when there is none. */
+  readonly forwardPort: number;
   /** `http://127.0.0.1:PORT` */
   readonly url: string;
   readonly files: GatewayFiles;
@@ -58,15 +62,16 @@ export async function startHttpGateway(options: HttpGatewayOptions): Promise<Htt
     ...(options.limits && { limits: options.limits }),
     upstreams: [],
     http: { upstreams: options.upstreams, ...(options.tls && { tls: options.tls }) },
+    ...(options.forward && { forward: options.forward }),
   });
   const log: string[] = [];
   const gateway = await startGateway(await loadConfig(files.configFile), {
     log: createLog(options.clock ?? systemClock, (line) => log.push(line)),
     ...(options.clock && { clock: options.clock }),
   });
-  const { port } = gateway.listeners.find(({ protocol }) => protocol === 'http') ?? { port: 0 };
+  const [{ port } = { port: 0 }, { port: forwardPort } = { port: 0 }] = gateway.listeners;
   return {
-    ...{ port, files, oidc, gateway, log },
+    ...{ port, forwardPort, files, oidc, gateway, log },
     url: `${options.tls ? 'https' : 'http'}://127.0.0.1:${port}`,
     token: (subject = 'test-agent', request = {}) => oidc.token({ subject, groups: ['support'], ...request }),
     audit: async () => parseTrail(await readFile(files.auditFile, 'utf8')),

@@ -3,7 +3,7 @@
  * names, and client certificates. Node can read X.509 but not issue it, hence the library.
  */
 import 'reflect-metadata';
-import { type KeyObject, KeyObject as KeyObjects, webcrypto } from 'node:crypto';
+import { KeyObject, webcrypto } from 'node:crypto';
 import {
   AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
@@ -27,6 +27,8 @@ export interface KeyPair {
 export interface Certificates {
   /** The CA's certificate: what a verifying peer is given. */
   readonly ca: string;
+  /** The CA with its key, for who is to issue certificates itself. */
+  readonly authority: KeyPair;
   readonly server: KeyPair;
   readonly client: KeyPair;
   /** Issues one more client certificate whose common name is `commonName`. */
@@ -58,6 +60,7 @@ export async function makeCertificates(options: { clientName?: string } = {}): P
   const issueClient = (commonName: string) => issue(issuer, commonName, ExtendedKeyUsage.clientAuth, []);
   return {
     ca: ca.toString('pem'),
+    authority: { certificate: ca.toString('pem'), key: privatePem(caKeys.privateKey) },
     server: await issueServer(['localhost', '127.0.0.1', '::1']),
     client: await issueClient(options.clientName ?? 'client'),
     issueClient,
@@ -88,8 +91,11 @@ async function issue(
       ...(names.length === 0 ? [] : [new SubjectAlternativeNameExtension(names.map(alternativeName))]),
     ],
   });
-  const key: KeyObject = KeyObjects.from(keys.privateKey);
-  return { certificate: certificate.toString('pem'), key: key.export({ type: 'pkcs8', format: 'pem' }).toString() };
+  return { certificate: certificate.toString('pem'), key: privatePem(keys.privateKey) };
+}
+
+function privatePem(privateKey: webcrypto.CryptoKey): string {
+  return KeyObject.from(privateKey).export({ type: 'pkcs8', format: 'pem' }).toString();
 }
 
 function alternativeName(name: string): { type: 'ip' | 'dns'; value: string } {

@@ -8,7 +8,7 @@ import type { Connection, Gateway, SessionHandle } from '../../core/ports.ts';
 import type { Fault, Identity, OperationFacts, Refusal } from '../../core/types.ts';
 import { bodyOf, type ReadBody } from './body.ts';
 import { canonicalRequest } from './canonical.ts';
-import type { CanonicalRequest } from './contract.ts';
+import type { CanonicalRequest, CanonicalResult } from './contract.ts';
 import { serveExchange } from './exchange.ts';
 import { faultFacts, type Place, type RequestOperation, requestFacts } from './facts.ts';
 import type { RequestHandler } from './front.ts';
@@ -40,6 +40,7 @@ export class HttpConnection implements RequestHandler {
   readonly #connection: Connection;
   readonly #gateway: Gateway;
   readonly #services: Services;
+  readonly #read: (request: IncomingMessage) => CanonicalResult;
   /** By upstream and token, the oldest first. */
   readonly #sessions = new Map<string, SessionHandle>();
   /** Requests that came together look for their session one after the other: none is opened that nobody closes. */
@@ -53,10 +54,20 @@ export class HttpConnection implements RequestHandler {
   #inFlight = 0;
   #ending = false;
 
-  constructor(connection: Connection, gateway: Gateway, services: Services) {
+  /** @param read - how requests are read where they do not come straight: by what name, and in whose */
+  constructor(
+    connection: Connection,
+    gateway: Gateway,
+    services: Services,
+    read: (request: IncomingMessage) => CanonicalResult = (request) => {
+      const { hosts, headers } = services;
+      return canonicalRequest(request, { hosts, headers, upgrades: true });
+    },
+  ) {
     this.#connection = connection;
     this.#gateway = gateway;
     this.#services = services;
+    this.#read = read;
   }
 
   request(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
@@ -177,11 +188,6 @@ export class HttpConnection implements RequestHandler {
     const body: ReadBody = { parsed: { kind: 'none' }, content: undefined, headers: [] };
     const facts = this.#factsOf(admitted, this.#route(admitted), body, 'websocket');
     await serveUpgrade({ admitted, facts, incoming: request, socket, head, services: this.#services });
-  }
-
-  #read(request: IncomingMessage) {
-    const { hosts, headers } = this.#services;
-    return canonicalRequest(request, { hosts, headers, upgrades: true });
   }
 
   /** Token → identity → session; each can refuse, and nothing of the request is believed before. */

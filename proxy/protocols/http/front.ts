@@ -13,6 +13,8 @@ export interface RequestHandler {
   request(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void;
   /** A request to speak another protocol. The socket is the handler's from here. */
   upgrade(request: IncomingMessage, socket: Connection['socket'], head: Buffer): void;
+  /** A tunnel that is asked for; without this, a forward proxy is not what this is. The socket is the handler's from here. */
+  connect?(request: IncomingMessage, socket: Connection['socket'], head: Buffer): void;
   malformed(fault: Fault): void;
 }
 
@@ -45,8 +47,13 @@ export class HttpFront {
       if (handler === undefined) socket.destroy();
       else handler.upgrade(request, socket, head);
     });
-    this.#server.on('connect', (request, socket) => {
-      this.#handler(request)?.malformed({ code: 'operation_unsupported', message: 'CONNECT is for a forward proxy.' });
+    this.#server.on('connect', (request, socket, head) => {
+      const handler = this.#handler(request);
+      if (handler?.connect !== undefined) {
+        handler.connect(request, socket, head);
+        return;
+      }
+      handler?.malformed({ code: 'operation_unsupported', message: 'CONNECT is for a forward proxy.' });
       socket.end('HTTP/1.1 405 Method Not Allowed\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
     });
     this.#server.on('clientError', (error: Error & { code?: string }, socket) => {

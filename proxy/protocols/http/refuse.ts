@@ -56,6 +56,9 @@ export interface ProblemOptions {
   readonly close?: boolean | undefined;
 }
 
+/** How a token may be shown to a forward proxy (RFC 9110 section 11.7.1). */
+export const proxyChallenges = ['Bearer', 'Basic realm="sallyport"'];
+
 /** Answers a request with a refusal. What was already answered is cut off instead: it must not look complete. */
 export function sendProblem(response: ServerResponse, refusal: Refusal, options: ProblemOptions = {}): void {
   if (response.headersSent) {
@@ -69,6 +72,7 @@ export function sendProblem(response: ServerResponse, refusal: Refusal, options:
     'content-length': String(body.length),
     'cache-control': 'no-store',
     ...(status === 401 && { 'www-authenticate': options.challenge ?? 'Bearer' }),
+    ...(status === 407 && { 'proxy-authenticate': proxyChallenges }),
     ...((status === 429 || status === 503) && { 'retry-after': '5' }),
     ...(options.close && { connection: 'close' }),
   });

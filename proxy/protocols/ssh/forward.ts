@@ -4,16 +4,14 @@
  *
  * @see https://www.rfc-editor.org/rfc/rfc4254#section-7
  */
-import { createHash } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { Permit } from '../../core/permit.ts';
-import type { SessionHandle } from '../../core/ports.ts';
+import { splice } from '../../core/splice.ts';
 import type { Outcome } from '../../core/types.ts';
 import type { Conversation, Opened } from './conversation.ts';
 import { type ForwardOperation, forwardFacts } from './facts.ts';
 import type { OperationPlan } from './plan.ts';
 import { refusalLine } from './refuse.ts';
-import { drained } from './relay.ts';
 import type { AcceptChannel, RejectChannel, ServerChannel, ServerConnection } from './ssh2.ts';
 import type { SshLink } from './upstream.ts';
 
@@ -208,71 +206,5 @@ function connectSocket(link: SshLink, path: string): Promise<Duplex> {
     link.client.openssh_forwardOutStreamLocal(path, (error, channel) =>
       error === undefined ? resolve(channel) : reject(error),
     );
-  });
-}
-
-/** Both directions to their end, counted and hashed: what is inside is nobody's to read. */
-async function splice({
-  session,
-  permit,
-  client,
-  remote,
-  destination,
-}: {
-  readonly session: SessionHandle;
-  readonly permit: Permit<OperationPlan>;
-  readonly client: Duplex;
-  readonly remote: Duplex;
-  readonly destination: { readonly host: string; readonly port: number };
-}): Promise<Outcome> {
-  const { timeoutMs, maxBytes } = permit.plan;
-  const stop = () => {
-    client.destroy();
-    remote.destroy();
-  };
-  session.signal.addEventListener('abort', stop, { once: true });
-  const timer = Number.isFinite(timeoutMs) ? setTimeout(stop, Math.min(timeoutMs, 2 ** 31 - 1)) : undefined;
-  const down = { bytes: 0, maxBytes, hash: createHash('sha256') };
-  const up = { bytes: 0, maxBytes: Number.POSITIVE_INFINITY, hash: createHash('sha256') };
-  await Promise.all([flow(client, remote, up, stop), flow(remote, client, down, stop)]);
-  clearTimeout(timer);
-  session.signal.removeEventListener('abort', stop);
-  session.record({
-    decisionId: permit.decisionId,
-    kind: 'forwarded',
-    data: {
-      ...destination,
-      bytes_up: up.bytes,
-      bytes_down: down.bytes,
-      sha256_up: up.hash.digest('hex'),
-      sha256_down: down.hash.digest('hex'),
-    },
-  });
-  return { status: session.signal.aborted ? 'aborted' : 'ok', bytes: up.bytes + down.bytes };
-}
-
-function flow(
-  from: Duplex,
-  to: Duplex,
-  total: { bytes: number; readonly maxBytes: number; readonly hash: ReturnType<typeof createHash> },
-  stop: () => void,
-): Promise<void> {
-  return new Promise((resolve) => {
-    from.on('error', () => {});
-    from.on('data', (chunk: Buffer) => {
-      total.bytes += chunk.length;
-      total.hash.update(chunk);
-      if (total.bytes > total.maxBytes) stop();
-      else if (to.writable && !to.write(chunk)) {
-        from.pause();
-        void drained(to).then(() => from.resume());
-      }
-    });
-    const done = () => {
-      if (to.writable) to.end();
-      resolve();
-    };
-    from.once('end', done);
-    from.once('close', done);
   });
 }

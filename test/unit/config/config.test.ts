@@ -152,6 +152,38 @@ describe('an error names the key and the line', () => {
   });
 });
 
+describe('a forward proxy', () => {
+  const web = '  - { name: web, protocol: http, address: "web:443", tls: { mode: verify-full } }\n';
+  const proxy = (keys: string) =>
+    changed(
+      'upstreams:\n',
+      `  - { protocol: forward_proxy, name: egress, listen: "127.0.0.1:3128"${keys} }\nupstreams:\n`,
+    ) + web;
+
+  test('opens tunnels to HTTP upstreams up, or to none', () => {
+    const authority = ', certificate_authority: { certificate: ./ca.pem, key: "file:./ca.key" }';
+    expect(parseConfig('/etc/s.yaml', proxy(`, upstreams: [web]${authority}`)).listeners[1]).toMatchObject({
+      protocol: 'forward_proxy',
+      name: 'egress',
+      certificateAuthority: { certificate: '/etc/ca.pem', key: 'file:/etc/ca.key' },
+      upstreams: [{ name: 'web' }],
+    });
+    expect(parseConfig('/etc/s.yaml', proxy('')).listeners[1]).toMatchObject({ upstreams: [] });
+  });
+
+  test.each([
+    ['another protocol’s upstream', ', upstreams: [orders]', '127.0.0.1', 'listeners[1].upstreams[0]'],
+    ['an address that others reach, in clear', '', '0.0.0.0', 'listeners[1]'],
+    ['the name of an upstream', '', 'name: web', 'listeners[1].name'],
+  ])('is not one with %s', (_what, keys, other, path) => {
+    const text = proxy(keys);
+    const wrong = other.startsWith('name')
+      ? text.replace('name: egress', other)
+      : text.replace('127.0.0.1:3128', `${other}:3128`);
+    expect(problemsOf(wrong)).toMatchObject([{ path }]);
+  });
+});
+
 describe('a secret in clear', () => {
   test.each([
     ['key: file:./keys/audit', 'key: hunter2'],
