@@ -313,6 +313,9 @@ export const limits = {
   detectorHoldLengthMax: 16 * 1024,
   /** How far back from the beginning of a find its detector looks, in bytes. */
   detectorLookBehindBytes: 96,
+  /** Short texts that were found to hold no secret and are not looked at again, and what counts as short. */
+  harmlessTextsMax: 2_048,
+  harmlessTextLengthMax: 256,
   /** The longest terminal sequence that is looked through. */
   terminalSequenceBytesMax: 64,
   /** How much of a chunk is looked at in one go. */

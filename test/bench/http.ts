@@ -1,20 +1,21 @@
 /**
- * The HTTP path beside the direct connection to the same upstream and, where the machine has one, beside nginx: requests a
- * second, added latency, with and without masks.
+ * The HTTP path beside the direct connection to the same upstream and, where the machine has one, beside nginx, by itself and
+ * with an external authoriser that it asks about each request: requests a second, added latency, with and without masks.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { type ChildProcess, execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { Pool } from 'undici';
 import { defaultBundle, merge, repositoryData } from '../support/gateway.ts';
 import { writeGatewayFiles } from '../support/gateway-files.ts';
 import { startGatewayProcess } from '../support/gateway-process.ts';
 import { startOidc } from '../support/oidc.ts';
+import { pin, pinned, present, processors, startServers } from './http-servers.ts';
 import { cpuSeconds, interleave, median, ratio, rounded } from './measure.ts';
 
-const connections = 8;
+const connections = 32;
 const body = JSON.stringify({
   id: 7,
   name: 'Ada',
@@ -38,8 +39,7 @@ export async function httpFigures(options: {
   const children: ChildProcess[] = [];
   const oidc = await startOidc();
   try {
-    const port = await startUpstreamProcess(children);
-    const nginx = await startNginx(children, directory, port);
+    const { upstream: port, nginx } = await startServers(children, directory, body);
     const upstream = { host: '127.0.0.1', port, routes: [{ path: '/customers/{id}' }] };
     const files = await writeGatewayFiles({
       ...{ directory, issuer: oidc.issuer, audience: oidc.audience, bundle: defaultBundle, upstreams: [] },
@@ -60,13 +60,17 @@ export async function httpFigures(options: {
       },
     });
     const gateway = await startGatewayProcess(files, {}, 'http');
+    pin(processors.proxy, gateway.pid);
     try {
       const token = await oidc.token({ subject: 'bench-agent', groups: ['support'], lifetimeSeconds: 3600 });
       const through = { url: `http://127.0.0.1:${gateway.port}`, headers: { authorization: `Bearer ${token}` } };
       const direct: Way = { url: `http://127.0.0.1:${port}`, path: '/customers/7', headers: {} };
       const ways: Record<string, Way> = {
         direct,
-        ...(nginx !== undefined && { nginx: { ...direct, url: `http://127.0.0.1:${nginx}` } }),
+        ...(nginx !== undefined && {
+          nginx: { ...direct, url: `http://127.0.0.1:${nginx}` },
+          nginx_authz: { ...through, url: `http://127.0.0.1:${nginx}`, path: '/authorised/customers/7' },
+        }),
         gateway: { ...through, path: '/plain/customers/7' },
         masked: { ...through, path: '/masked/customers/7' },
       };
@@ -99,7 +103,10 @@ async function compare(
   const figures = {
     http_vs_direct: ratio(of('gateway'), of('direct')),
     http_masked_vs_direct: ratio(of('masked'), of('direct')),
-    ...(ways.nginx && { http_vs_nginx: ratio(of('gateway'), of('nginx')) }),
+    ...(ways.nginx && {
+      http_vs_nginx: ratio(of('gateway'), of('nginx')),
+      http_vs_nginx_authz: ratio(of('gateway'), of('nginx_authz')),
+    }),
     http_added_p50_us: median(
       (latencies.gateway ?? []).map((value, round) => value - (latencies.direct?.[round] ?? 0)),
     ),
@@ -110,7 +117,26 @@ async function compare(
 }
 
 /** Requests a second, on keep-alive connections that each wait for an answer before they ask again. */
-async function load({ url, path, headers }: Way, seconds: number): Promise<number> {
+async function load(way: Way, seconds: number): Promise<number> {
+  return wrk === undefined ? await loadFromHere(way, seconds) : await wrk(way, seconds);
+}
+
+/** A client that costs little itself; undefined where there is none, and every ratio then comes out nearer to one. */
+const wrk = present('wrk')
+  ? async ({ url, path, headers }: Way, seconds: number): Promise<number> => {
+      const named = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`]);
+      const length = Math.max(1, Math.round(seconds));
+      const [command, args] = pinned(processors.load, 'wrk', [
+        ...['-t', '1', '-c', String(connections), '-d', `${length}s`, ...named, `${url}${path}`],
+      ]);
+      const { stdout } = await promisify(execFile)(command, args);
+      const [, rate] = /^Requests\/sec:\s+([\d.]+)/m.exec(stdout) ?? [];
+      if (rate === undefined || stdout.includes('Non-2xx')) throw new Error(`wrk said:\n${stdout}`);
+      return Number(rate);
+    }
+  : undefined;
+
+async function loadFromHere({ url, path, headers }: Way, seconds: number): Promise<number> {
   const pool = new Pool(url, { connections });
   const until = performance.now() + seconds * 1000;
   let answered = 0;
@@ -138,49 +164,4 @@ async function latency({ url, path, headers }: Way): Promise<number> {
   }
   await pool.close();
   return median(times);
-}
-
-/** An upstream that answers everything with one document. */
-async function startUpstreamProcess(children: ChildProcess[]): Promise<number> {
-  const source = `require('http').createServer((q, s) => { s.setHeader('content-type', 'application/json');
-    s.end(${JSON.stringify(body)}); }).listen(0, '127.0.0.1', function () { console.log(this.address().port); })`;
-  const child = spawn(process.execPath, ['-e', source], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, NODE_OPTIONS: '' },
-  });
-  children.push(child);
-  const [port] = await once(child.stdout, 'data');
-  return Number(String(port));
-}
-
-/** nginx as a reverse proxy with one worker, on a free port; undefined where there is none. */
-async function startNginx(children: ChildProcess[], directory: string, upstream: number): Promise<number | undefined> {
-  const port = 20_000 + (process.pid % 20_000);
-  const file = join(directory, 'nginx.conf');
-  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
-  await writeFile(
-    file,
-    `daemon off; worker_processes 1; pid ${directory}/nginx.pid; error_log stderr crit;
-events { worker_connections 256; }
-http { access_log ${directory}/access.log; ${temporary.map((name) => `${name}_temp_path ${directory}/${name};`).join(' ')}
-  upstream api { server 127.0.0.1:${upstream}; keepalive 16; }
-  server { listen 127.0.0.1:${port}; keepalive_requests 1000000;
-    location / { proxy_pass http://api; proxy_http_version 1.1; proxy_set_header Connection ""; } } }\n`,
-  );
-  const child = spawn('nginx', ['-c', file, '-p', directory], { stdio: ['ignore', 'ignore', 'inherit'] });
-  const failed = new Promise<'failed'>((resolve) =>
-    child.once('error', () => resolve('failed')).once('exit', () => resolve('failed')),
-  );
-  children.push(child);
-  for (let attempt = 0; attempt < 100; attempt += 1) {
-    const answered = fetch(`http://127.0.0.1:${port}/`).then(
-      async (answer) => (await answer.text()) !== '',
-      () => new Promise<false>((resolve) => setTimeout(() => resolve(false), 20)),
-    );
-    const outcome = await Promise.race([answered, failed]);
-    if (outcome === true) return port;
-    if (outcome === 'failed') break;
-  }
-  process.stdout.write('nginx is not on this machine: http_vs_nginx is left out\n');
-  return undefined;
 }

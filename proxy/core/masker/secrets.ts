@@ -1,4 +1,5 @@
 import { detectors } from '../detectors.ts';
+import { limits } from '../limits.ts';
 import type { CompiledMask } from '../masker.ts';
 import { createTextMasker } from './stream.ts';
 
@@ -24,11 +25,22 @@ export function redactSecrets(
   masks?: ReadonlyMap<string, CompiledMask>,
   lengthMax: number = keptLength,
 ): string {
+  const plain = masks === undefined || masks.size === 0;
+  if (plain && harmless.has(text) && text.length <= lengthMax) return text;
   const made = createTextMasker(withSecrets(masks));
   if ('error' in made) return '***';
   const { masker } = made;
   const redacted = masker.push(text.toWellFormed()) + masker.finish();
+  if (plain && redacted === text && text.length <= limits.harmlessTextLengthMax) keepHarmless(text);
   return redacted.length <= lengthMax ? redacted : `${redacted.slice(0, lengthMax).toWellFormed()}…`;
+}
+
+/** Short texts without any secret that were looked at lately: header values and paths come over and over. */
+const harmless = new Set<string>();
+
+function keepHarmless(text: string): void {
+  if (harmless.size >= limits.harmlessTextsMax) harmless.clear();
+  harmless.add(text);
 }
 
 const known = new WeakMap<ReadonlyMap<string, CompiledMask>, ReadonlyMap<string, CompiledMask>>();
