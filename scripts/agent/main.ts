@@ -27,16 +27,16 @@ function said(tool: string, input: Readonly<Record<string, unknown>>): void {
   say(`  ${cyan('agent')}   ${line.replaceAll('\n', `\n${' '.repeat(10)}`)}`);
 }
 
-function given(text: string, failed: boolean): void {
-  const [first = '', ...rest] = text.trimEnd().split('\n');
-  say(`  ${failed ? red('refused') : green('given  ')} ${[first, ...rest].join(`\n${' '.repeat(10)}`)}`);
+function given(text: string, failed: string | undefined): void {
+  const label = failed === undefined ? green('given  ') : red(failed);
+  say(`  ${label} ${text.trimEnd().replaceAll('\n', `\n${' '.repeat(10)}`)}`);
 }
 
 /** Plays the story. @returns what was not as it should be */
 async function tellScripted(stack: DemoStack, world: AgentWorld, abort: AbortController): Promise<string[]> {
   const wrong: string[] = [];
   const ends = (outcome: Outcome) => {
-    given(outcome.result.text, outcome.result.failed);
+    given(outcome.result.text, outcome.result.failed ? 'refused' : undefined);
     for (const event of outcome.events) say(`  ${yellow('audit')}   ${summary(event)}`);
     for (const what of differences(outcome)) {
       wrong.push(`${outcome.step.title}: ${what}`);
@@ -77,7 +77,7 @@ async function tellReal(stack: DemoStack, world: AgentWorld, abort: AbortControl
       said(event.tool, event.input);
     }
     if (event.kind === 'gets') {
-      given(event.text, event.failed);
+      given(event.text, event.failed ? 'failed ' : undefined);
       const events = await evidence.eventsSince(mark, (found) => found.some(isDecision));
       for (const one of events.filter(isDecision)) say(`  ${yellow('audit')}   ${summary(one)}`);
       mark = await evidence.mark();
@@ -102,7 +102,8 @@ async function main(): Promise<number> {
   }
   const real = Boolean(process.env.ANTHROPIC_API_KEY);
   const abort = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => abort.abort());
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => abort.abort(new Error('interrupted')));
   const parent = await mkdtemp(join(tmpdir(), 'sallyport-demo-'));
   let stack: DemoStack | undefined;
   let world: AgentWorld | undefined;
@@ -111,11 +112,16 @@ async function main(): Promise<number> {
     stack = await startStack({ directory: join(parent, 'demo'), ssh: true }, (what) => say(`  ${what}`));
     world = await makeWorld(stack, agent);
     say(`  the agent, with ${real ? 'the real model' : 'a script for a model (ANTHROPIC_API_KEY: the real one)'}`);
-    const timer = setTimeout(() => abort.abort(), real ? limitMs.real : limitMs.scripted);
+    const late = () => abort.abort(new Error('the agent took too long'));
+    const timer = setTimeout(late, real ? limitMs.real : limitMs.scripted);
     const wrong = await (real ? tellReal : tellScripted)(stack, world, abort).finally(() => clearTimeout(timer));
     if (wrong.length > 0) say(`\n${red('Not as it should be:')}\n${wrong.map((what) => `  ${what}`).join('\n')}`);
     else if (!real) say(`\n${green('Every step went as it should.')}`);
     return wrong.length === 0 ? 0 : 1;
+  } catch (error) {
+    if (!abort.signal.aborted) throw error;
+    say(red(`\n${String(abort.signal.reason)}`));
+    return 1;
   } finally {
     say(dim('\nStopping'));
     await world?.remove();

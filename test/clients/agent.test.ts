@@ -123,7 +123,7 @@ function tests(): void {
       const { code, told } = await demo({ ANTHROPIC_API_KEY: 'a-key', ANTHROPIC_BASE_URL: endpoint.url });
       expect({ code, told }).toMatchObject({ code: 0 });
       expect([...endpoint.keys]).toEqual(['a-key']);
-      expect(told).toContain('  agent   psql -c "DROP DATABASE shop"\n  refused Exit code 1\n');
+      expect(told).toContain('  agent   psql -c "DROP DATABASE shop"\n  failed  Exit code 1\n');
       expect(told).toMatch(/audit {3}.*"effect":"deny","action":"ddl","code":"drop_database"/);
       expect(told).toContain('\n  It said: ERROR:  Agents may not drop a database. (drop_database)\n');
       expect(told).not.toContain('a-key');
