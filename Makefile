@@ -1,6 +1,6 @@
 # The only door. `make help` lists what there is. Every target brings its own Node and packages (scripts/with-node).
 .DEFAULT_GOAL := help
-.PHONY: help demo dev check test policy-test architecture format lint types fix build opa bundle bench fuzz mutants clean
+.PHONY: help demo demo-agent dev check test policy-test architecture format lint types fix build opa bundle bench fuzz mutants clean
 MAKEFLAGS += --no-print-directory
 run := scripts/with-node
 
@@ -9,6 +9,10 @@ help: ## what there is
 
 demo: ## a real PostgreSQL, a real OIDC provider and the gateway; a story, then yours to try (ARGS=--once: story only)
 	@$(run) node scripts/demo/main.ts $(ARGS)
+
+demo-agent: ## a real agent (Claude Agent SDK) behind the gateway; with ANTHROPIC_API_KEY set, the real model
+	@scripts/agent/install.sh
+	@$(run) node scripts/agent/main.ts
 
 dev: ## the gateway on CONFIG (default .demo/sallyport.yaml), started again when a source changes
 	@$(run) node --watch --watch-preserve-output proxy/cli/main.ts serve --config $(or $(CONFIG),.demo/sallyport.yaml)

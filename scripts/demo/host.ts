@@ -89,7 +89,8 @@ export function hostData(home: string): JsonObject {
   };
 }
 
-function inPath(program: string): boolean {
+/** Whether there is a program of that name. */
+export function inPath(program: string): boolean {
   return (process.env.PATH ?? '').split(':').some((folder) => {
     try {
       accessSync(join(folder, program), constants.X_OK);
