@@ -1,18 +1,21 @@
 /**
- * An upgrade to WebSocket, where policy allows one: the handshake is the gateway's on both sides, frames pass as they
- * are, counted and hashed.
+ * An upgrade to WebSocket, where policy allows one: the handshake is the gateway's on both sides. What follows is looked into
+ * where the decision masks or has messages judged, and passes as it is where not.
  *
  * @see https://www.rfc-editor.org/rfc/rfc6455#section-4
  */
 import { createHash, randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { Connection } from '../../core/ports.ts';
-import type { OperationFacts, Outcome, Refusal } from '../../core/types.ts';
-import type { Admitted } from './connection.ts';
-import type { OperationPlan } from './plan.ts';
-import { problemOf, statusOf } from './refuse.ts';
-import type { Services } from './services.ts';
+import type { Connection } from '../../../core/ports.ts';
+import type { OperationFacts, Outcome, Refusal } from '../../../core/types.ts';
+import type { Admitted } from '../connection.ts';
+import type { Header } from '../contract.ts';
+import type { OperationPlan } from '../plan.ts';
+import { problemOf, statusOf } from '../refuse.ts';
+import type { Services } from '../services.ts';
+import { inspectMessages, isInspected } from './inspect.ts';
+import { passBytes } from './pass.ts';
 
 /** What an upgrade is made of. */
 export interface UpgradeOptions {
@@ -61,14 +64,21 @@ export async function serveUpgrade(options: UpgradeOptions): Promise<void> {
         'sec-websocket-version': '13',
       },
     });
-    if (upstream.headers['sec-websocket-accept'] !== accept(ownKey)) throw new Error('not a WebSocket handshake');
-    const protocol = upstream.headers['sec-websocket-protocol'];
+    upstream.socket.on('error', () => {});
+    const protocol = agreed(upstream.headers, ownKey, headers);
+    if (protocol === undefined) {
+      upstream.socket.destroy();
+      throw new Error('not a WebSocket handshake');
+    }
     socket.write(
       `HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: ${accept(key)}\r\n${
-        typeof protocol === 'string' ? `sec-websocket-protocol: ${protocol}\r\n` : ''
+        protocol === '' ? '' : `sec-websocket-protocol: ${protocol}\r\n`
       }\r\n`,
     );
-    outcome = await splice(socket, upstream.socket, options, permit.decisionId);
+    const { decisionId, plan } = permit;
+    const ends = { client: socket, upstream: upstream.socket, session, decisionId, plan };
+    const { masker, limits } = services.options;
+    outcome = await (isInspected(plan) ? inspectMessages({ ...ends, facts, masker, limits }) : passBytes(ends));
   } catch {
     if (socket.writable) {
       const message = 'The upstream did not accept the connection.';
@@ -87,6 +97,24 @@ function handshakeKey({ incoming, head }: UpgradeOptions): string | undefined {
     : undefined;
 }
 
+/**
+ * The subprotocol that an upstream chose, empty for none; undefined when its answer is none to what it was asked: it took
+ * something up that was not offered (RFC 6455 section 4.1).
+ */
+function agreed(
+  answer: Readonly<Record<string, string | string[] | undefined>>,
+  key: string,
+  asked: readonly Header[],
+): string | undefined {
+  if (answer['sec-websocket-accept'] !== accept(key) || answer['sec-websocket-extensions'] !== undefined) {
+    return undefined;
+  }
+  const { 'sec-websocket-protocol': chosen = '' } = answer;
+  const offered = asked.flatMap(([name, value]) => (name === 'sec-websocket-protocol' ? value.split(',') : []));
+  const isOffered = typeof chosen === 'string' && offered.some((one) => one.trim() === chosen);
+  return chosen === '' || isOffered ? String(chosen) : undefined;
+}
+
 function accept(key: string): string {
   return createHash('sha1')
     .update(key + acceptSuffix)
@@ -103,57 +131,4 @@ function refuse(socket: Duplex, refusal: Refusal): void {
   socket.end(
     `HTTP/1.1 ${status} Refused\r\ncontent-type: application/problem+json\r\nconnection: close\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
-}
-
-/** Both directions to their end. */
-async function splice(
-  client: Duplex,
-  upstream: Duplex,
-  { admitted }: UpgradeOptions,
-  decisionId: string,
-): Promise<Outcome> {
-  const { session } = admitted;
-  const stop = () => {
-    client.destroy();
-    upstream.destroy();
-  };
-  session.signal.addEventListener('abort', stop, { once: true });
-  const up = { bytes: 0, hash: createHash('sha256') };
-  const down = { bytes: 0, hash: createHash('sha256') };
-  await Promise.all([flow(client, upstream, up), flow(upstream, client, down)]);
-  session.signal.removeEventListener('abort', stop);
-  session.record({
-    decisionId,
-    kind: 'forwarded',
-    data: {
-      ...{ protocol: 'websocket', bytes_up: up.bytes, sha256_up: up.hash.digest('hex') },
-      ...{ bytes_down: down.bytes, sha256_down: down.hash.digest('hex') },
-    },
-  });
-  return { status: session.signal.aborted ? 'aborted' : 'ok', bytes: up.bytes + down.bytes };
-}
-
-function flow(from: Duplex, to: Duplex, total: { bytes: number; hash: ReturnType<typeof createHash> }): Promise<void> {
-  return new Promise((resolve) => {
-    from.on('error', () => {});
-    from.on('data', (chunk: Buffer) => {
-      total.bytes += chunk.length;
-      total.hash.update(chunk);
-      if (!to.writable || to.write(chunk)) return;
-      from.pause();
-      const go = () => {
-        to.removeListener('drain', go);
-        to.removeListener('close', go);
-        from.resume();
-      };
-      to.on('drain', go);
-      to.on('close', go);
-    });
-    const done = () => {
-      if (to.writable) to.end();
-      resolve();
-    };
-    from.once('end', done);
-    from.once('close', done);
-  });
 }
