@@ -130,7 +130,7 @@ class Exchange {
   ): void {
     // Interim answers are the gateway's own to give.
     if (status < 200 || this.#settled) return;
-    const { permit, request, response, aliases, clock, limits, session } = this.#options;
+    const { permit, request, aliases, clock, limits } = this.#options;
     this.#controller = controller;
     this.#status = status;
     const headers = endToEnd(answer);
