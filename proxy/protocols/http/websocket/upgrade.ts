@@ -47,46 +47,53 @@ export async function serveUpgrade(options: UpgradeOptions): Promise<void> {
     refuse(socket, { ...words(permit.decisionId), code: 'operation_unsupported', message });
     return;
   }
-  const { pool, credential } = services.of(mapped.upstream);
   let outcome: Outcome = { status: 'error', code: 'upstream_unavailable' };
   try {
-    const header = await credential.header(admitted.token);
-    const { queryText, headers } = admitted.request;
-    const ownKey = randomBytes(16).toString('base64');
-    const upstream = await pool.upgrade({
-      path: queryText === '' ? mapped.path : `${mapped.path}?${queryText}`,
-      method: 'GET',
-      protocol: 'websocket',
-      headers: {
-        ...Object.fromEntries(headers.filter(([name]) => name !== 'sec-websocket-key')),
-        ...(header && { [header[0]]: header[1] }),
-        'sec-websocket-key': ownKey,
-        'sec-websocket-version': '13',
-      },
-    });
-    upstream.socket.on('error', () => {});
-    const protocol = agreed(upstream.headers, ownKey, headers);
-    if (protocol === undefined) {
-      upstream.socket.destroy();
-      throw new Error('not a WebSocket handshake');
+    const reached = await reach(admitted, services).catch(() => undefined);
+    if (reached === undefined) {
+      const message = 'The upstream did not accept the connection.';
+      if (socket.writable) refuse(socket, { ...words(permit.decisionId), code: 'upstream_unavailable', message });
+      return;
     }
     socket.write(
       `HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: ${accept(key)}\r\n${
-        protocol === '' ? '' : `sec-websocket-protocol: ${protocol}\r\n`
+        reached.protocol === '' ? '' : `sec-websocket-protocol: ${reached.protocol}\r\n`
       }\r\n`,
     );
     const { decisionId, plan } = permit;
-    const ends = { client: socket, upstream: upstream.socket, session, decisionId, plan };
+    const ends = { client: socket, upstream: reached.socket, session, decisionId, plan };
     const { masker, limits } = services.options;
     outcome = await (isInspected(plan) ? inspectMessages({ ...ends, facts, masker, limits }) : passBytes(ends));
-  } catch {
-    if (socket.writable) {
-      const message = 'The upstream did not accept the connection.';
-      refuse(socket, { ...words(permit.decisionId), code: 'upstream_unavailable', message });
-    }
   } finally {
     permit.complete(outcome);
   }
+}
+
+/** The gateway's own handshake with the upstream. @throws when it is not one */
+async function reach(
+  { request, mapped, token }: Admitted,
+  services: Services,
+): Promise<{ readonly socket: Duplex; readonly protocol: string }> {
+  const { pool, credential } = services.of(mapped.upstream);
+  const header = await credential.header(token);
+  const { queryText, headers } = request;
+  const key = randomBytes(16).toString('base64');
+  const upstream = await pool.upgrade({
+    path: queryText === '' ? mapped.path : `${mapped.path}?${queryText}`,
+    method: 'GET',
+    protocol: 'websocket',
+    headers: {
+      ...Object.fromEntries(headers.filter(([name]) => name !== 'sec-websocket-key')),
+      ...(header && { [header[0]]: header[1] }),
+      'sec-websocket-key': key,
+      'sec-websocket-version': '13',
+    },
+  });
+  upstream.socket.on('error', () => {});
+  const protocol = agreed(upstream.headers, key, headers);
+  if (protocol !== undefined) return { socket: upstream.socket, protocol };
+  upstream.socket.destroy();
+  throw new Error('not a WebSocket handshake');
 }
 
 function handshakeKey({ incoming, head }: UpgradeOptions): string | undefined {
