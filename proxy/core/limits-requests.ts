@@ -46,8 +46,18 @@ export const requestLimits = {
   httpPieceTimeoutMs: 60_000,
   /** Bytes of one exchange's body that its recording keeps. */
   httpRecordBytesPerBodyMax: 64 * 1024,
+  /** How much of a masked answer is held before its status is sent: what cannot be masked so far is refused in words. */
+  httpHeldAnswerBytesMax: 64 * 1024,
+  /** How long, for answers that come slowly. */
+  httpHeldAnswerMs: 1_000,
   /** One event of an answer that is a stream of events, where it is masked. */
   httpEventBytesMax: 1024 * 1024,
+  /** One message of a WebSocket, where messages are masked or judged: it is held whole. */
+  httpWebsocketMessageBytesMax: 1024 * 1024,
+  /** Pings of one side of a WebSocket that the other has not answered. */
+  httpWebsocketPingsMax: 16,
+  /** How long either side of a WebSocket may take to close it, once the other has. */
+  httpWebsocketCloseMs: 5_000,
   /** What an answer with a content coding may come to where it is masked: in all, and for each byte as it came. */
   httpDecodedBytesMax: 1024 * 1024 * 1024,
   httpDecodedRatioMax: 200,

@@ -29,6 +29,7 @@ const obligationTypes = new Set([
   'justify',
   'end_session',
   'shell_mode',
+  'messages',
 ]);
 
 /**
@@ -144,6 +145,9 @@ function checkObligation(type: string, properties: JsonObject): void {
       if (count(window_seconds, type) === 0) throw invalid('rate has no window');
       return;
     }
+    case 'messages':
+      if (shape(properties, type, ['value']).value !== 'judged') throw invalid('messages are not judged');
+      return;
     case 'shell_mode': {
       const { value } = shape(properties, type, ['value']);
       if (value !== 'judged' && value !== 'recorded') throw invalid('shell_mode is neither judged nor recorded');

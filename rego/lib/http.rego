@@ -20,6 +20,14 @@ judged if {
 	input.subject.type == "agent"
 }
 
+# A message over a WebSocket that was opened.
+default is_message := false
+
+is_message if {
+	is_request
+	input.action.name == "websocket_message"
+}
+
 reading if input.action.name in {"GET", "HEAD", "OPTIONS"}
 
 # What data.config.http says of the upstream. Each member has a name here, because `opa check` does not see into what is
@@ -33,6 +41,8 @@ approve_routes := upstream.approve
 export_routes := upstream.exports
 
 websocket_routes := upstream.websockets
+
+message_rules := upstream.messages[template]
 
 limits := upstream.limits[route]
 

@@ -8,9 +8,10 @@ import { sshFiles } from './ssh-files.ts';
 import { sshIdentity } from './ssh-identity.ts';
 import { sshOperations } from './ssh-operations.ts';
 import { sshShell } from './ssh-shell.ts';
+import { websockets } from './websockets.ts';
 
 /** Every defence that is switched off, protocol by protocol, in the order of an operation's life. */
 export const mutants: readonly Mutant[] = [
   ...[...connections, ...judging, ...catalog, ...results, ...services],
-  ...[...sshIdentity, ...sshShell, ...sshOperations, ...sshFiles],
+  ...[...sshIdentity, ...sshShell, ...sshOperations, ...sshFiles, ...websockets],
 ];

@@ -4,6 +4,7 @@ import { type Random, seeded } from './mutate.ts';
 import { checkFirstPacket, checkStream } from './postgres.ts';
 import { checkScpSink, checkScpSource } from './scp.ts';
 import { checkSftpClient, checkSftpHost } from './sftp.ts';
+import { checkFrames } from './websocket.ts';
 
 type Check = (bytes: Buffer, random: Random) => void | Promise<void>;
 
@@ -20,13 +21,17 @@ const targets = {
     scpsource: checkScpSource,
     scpsink: checkScpSink,
   },
+  http: {
+    wsclient: (bytes, random) => checkFrames(true, bytes, random),
+    wsupstream: (bytes, random) => checkFrames(false, bytes, random),
+  },
 } as const satisfies Readonly<Record<string, Readonly<Record<string, Check>>>>;
 
 /** A folder of the corpus. */
 export type Protocol = keyof typeof targets;
 
 /** Its folders, in order. */
-export const protocols: readonly Protocol[] = ['postgres', 'ssh'];
+export const protocols: readonly Protocol[] = ['postgres', 'ssh', 'http'];
 
 /** One file of the corpus. */
 export interface Seed {

@@ -19,7 +19,7 @@ import { supports } from './plan.ts';
 import { challenge, sendProblem, statusOf } from './refuse.ts';
 import type { Services } from './services.ts';
 import { findUpstream, hostOf, type Mapped } from './upstreams.ts';
-import { serveUpgrade } from './websocket.ts';
+import { serveUpgrade } from './websocket/upgrade.ts';
 
 const noRoute = { template: '', parameters: {}, operationId: undefined, tags: [] } as const;
 
@@ -53,6 +53,8 @@ export class HttpConnection implements RequestHandler {
   #client: Socket | undefined;
   #inFlight = 0;
   #ending = false;
+  /** What became of an upgrade, once it is over. */
+  #upgraded: Promise<void> | undefined;
 
   /** @param read - how requests are read where they do not come straight: by what name, and in whose */
   constructor(
@@ -87,7 +89,9 @@ export class HttpConnection implements RequestHandler {
 
   upgrade(request: IncomingMessage, socket: Connection['socket'], head: Buffer): void {
     socket.on('error', () => {});
-    void this.#upgrade(request, socket, head).catch((thrown: unknown) => {
+    // It ends the socket by itself.
+    this.#client = undefined;
+    this.#upgraded = this.#upgrade(request, socket, head).catch((thrown: unknown) => {
       this.malformed(asGatewayError(thrown, 'internal_error', 'The upgrade could not be served.'));
       socket.destroy();
     });
@@ -101,6 +105,7 @@ export class HttpConnection implements RequestHandler {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#turn;
+    await this.#upgraded;
     for (const session of this.#sessions.values()) await session.close({ status: 'ok' });
     this.#sessions.clear();
   }

@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
-import { GatewayError } from '../../core/errors.ts';
+import { asGatewayError, GatewayError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
 import { redactSecrets } from '../../core/masker/secrets.ts';
 import type { Permit } from '../../core/permit.ts';
@@ -10,7 +10,9 @@ import type { Clock, SessionHandle } from '../../core/ports.ts';
 import { refusalOf } from '../../core/refusal.ts';
 import type { Outcome, Refusal } from '../../core/types.ts';
 import type { CanonicalRequest, Header } from './contract.ts';
-import { createResponseMask, maskedRequestHeaders, type ResponseMask } from './mask/index.ts';
+import { drained } from './drain.ts';
+import { HeldAnswer } from './held-answer.ts';
+import { createResponseMask, isLive, maskedRequestHeaders, type ResponseMask } from './mask/index.ts';
 import type { OperationPlan } from './plan.ts';
 import { sendProblem } from './refuse.ts';
 
@@ -46,6 +48,8 @@ const dropped: ReadonlySet<string> = new Set(
   ),
 );
 
+const tooLarge = 'The answer is larger than policy allows.';
+
 class Exchange {
   readonly #options: ExchangeOptions;
   readonly #resolve: (outcome: Outcome) => void;
@@ -57,6 +61,9 @@ class Exchange {
   #status = 0;
   #settled = false;
   #paused = false;
+  /** The answer while it is masked and not shown yet. */
+  #held: HeldAnswer | undefined;
+  #showing: NodeJS.Timeout | undefined;
 
   constructor(options: ExchangeOptions, resolve: (outcome: Outcome) => void) {
     this.#options = options;
@@ -123,7 +130,7 @@ class Exchange {
   ): void {
     // Interim answers are the gateway's own to give.
     if (status < 200 || this.#settled) return;
-    const { permit, request, response, aliases, clock, limits, session } = this.#options;
+    const { permit, request, aliases, clock, limits } = this.#options;
     this.#controller = controller;
     this.#status = status;
     const headers = endToEnd(answer);
@@ -148,15 +155,40 @@ class Exchange {
       for (const name of made.mask.dropHeaders) headers.delete(name);
       for (const [name, value] of made.mask.setHeaders) headers.set(name, value);
     }
+    if (this.#mask === undefined) {
+      this.#show(headers);
+      return;
+    }
+    this.#held = new HeldAnswer(headers, isLive(single(answer['content-type'])) ? 0 : limits.httpHeldAnswerBytesMax);
+    this.#showing = setTimeout(() => this.#release(), limits.httpHeldAnswerMs);
+  }
+
+  /** Says the status. From here on the answer can be cut off, and no longer be refused in words. */
+  #show(headers: HeldAnswer['headers']): void {
+    const { permit, response, session } = this.#options;
     session.record({
       decisionId: permit.decisionId,
       kind: 'response',
       data: {
-        status,
+        status: this.#status,
         headers: Object.fromEntries([...headers].map(([name, value]) => [name, redactSecrets(String(value))])),
       },
     });
-    response.writeHead(status, Object.fromEntries(headers));
+    response.writeHead(this.#status, Object.fromEntries(headers));
+  }
+
+  /** Gives what was held, and from here on everything at once. */
+  #release(): void {
+    const held = this.#held;
+    if (held === undefined) return;
+    clearTimeout(this.#showing);
+    if (held.bytes > this.#options.permit.plan.maxBytes) {
+      this.#break('limit_reached', tooLarge);
+      return;
+    }
+    this.#held = undefined;
+    this.#show(held.headers);
+    this.#emit(held.pieces);
   }
 
   #take(chunk: Buffer): void {
@@ -174,11 +206,15 @@ class Exchange {
 
   /** What a mask makes of something, at once or, where it has to be decoded, in a moment. */
   #masked(mask: ResponseMask, work: (mask: ResponseMask) => Buffer[] | Promise<Buffer[]>, then: () => void): void {
-    const failed = () => this.#cutOff('mask_unprovable');
+    const failed = (thrown: unknown) => {
+      const { code, message } = asGatewayError(thrown, 'mask_unprovable', 'The answer could not be masked.');
+      this.#break(code, message);
+    };
     const take = (pieces: Buffer[]) => {
       if (this.#settled) return;
-      this.#emit(pieces);
-      then();
+      if (this.#held === undefined) this.#emit(pieces);
+      else if (this.#held.isFull(pieces)) this.#release();
+      if (!this.#settled) then();
     };
     try {
       const made = work(mask);
@@ -191,8 +227,8 @@ class Exchange {
         take(pieces);
         if (!this.#paused && !this.#settled) this.#controller?.resume();
       }, failed);
-    } catch {
-      failed();
+    } catch (error) {
+      failed(error);
     }
   }
 
@@ -202,7 +238,7 @@ class Exchange {
       if (piece.length === 0) continue;
       this.#bytes += piece.length;
       if (this.#bytes > permit.plan.maxBytes) {
-        this.#cutOff('limit_reached');
+        this.#break('limit_reached', tooLarge);
         return;
       }
       const room = limits.httpRecordBytesPerBodyMax - this.#recorded;
@@ -229,17 +265,7 @@ class Exchange {
 
   async #room(): Promise<void> {
     const { response, session } = this.#options;
-    if (response.writableNeedDrain && !response.destroyed) {
-      await new Promise<void>((resolve) => {
-        const done = () => {
-          response.removeListener('drain', done);
-          response.removeListener('close', done);
-          resolve();
-        };
-        response.on('drain', done);
-        response.on('close', done);
-      });
-    }
+    await drained(response);
     await session.drained;
   }
 
@@ -255,6 +281,7 @@ class Exchange {
   }
 
   #complete(): void {
+    this.#release();
     if (this.#settled) return;
     this.#options.response.end();
     const maskedCells = this.#mask?.matches ?? 0;
@@ -282,9 +309,13 @@ class Exchange {
     sendProblem(response, refusal, { ...(status !== undefined && { status }), close: true });
   }
 
-  /** The end of an answer must not look like its end. */
-  #cutOff(code: string): void {
+  /** Ends an answer that cannot go on: in words while none were said; else its end must not look like one. */
+  #break(code: string, message: string): void {
     const { response, permit, session } = this.#options;
+    if (!response.headersSent) {
+      this.#end(code, message, 502);
+      return;
+    }
     session.record({ decisionId: permit.decisionId, kind: 'truncated', data: { why: code } });
     this.#settle({ status: 'aborted', code, bytes: this.#bytes });
     response.destroy();
@@ -295,6 +326,7 @@ class Exchange {
     this.#settled = true;
     const { response, session } = this.#options;
     clearTimeout(this.#timer);
+    clearTimeout(this.#showing);
     this.#mask?.close();
     response.removeListener('close', this.#gone);
     session.signal.removeEventListener('abort', this.#stop);

@@ -51,7 +51,7 @@ export function requestFacts(operation: RequestOperation, place: Place): Operati
     },
     resource: routeResource(operation, place),
     complete: incomplete.length === 0,
-    enforce: (decision) => planOf(decision, place.masker, upgrade === undefined),
+    enforce: (decision) => planOf(decision, place.masker, true, upgrade !== undefined),
     describe: () => ({
       method: request.method,
       path: redactSecrets(operation.path),

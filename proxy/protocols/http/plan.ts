@@ -14,20 +14,27 @@ export interface OperationPlan {
   readonly timeoutMs: number;
   /** False when the decision asks for metadata only. */
   readonly recordBodies: boolean;
+  /** Of a WebSocket: each message of the client is an operation of its own. */
+  readonly judgesMessages: boolean;
 }
 
 /** What the HTTP path can carry out; the gate refuses anything else. */
-export const supports = { masks: ['json', 'text'], obligations: ['max_bytes', 'timeout_ms', 'record'] } as const;
+export const supports = {
+  masks: ['json', 'text'],
+  obligations: ['max_bytes', 'timeout_ms', 'record', 'messages'],
+} as const;
 
 /**
  * Makes the plan of an allow, or says what of it cannot be carried out.
  *
- * @param readable - false for what nobody can look into (a tunnel, a binary socket): a mask is then a refusal
+ * @param readable - false for what nobody can look into (a tunnel), or what has no answer: a mask is then a refusal
+ * @param hasMessages - true for a WebSocket, whose messages may be operations of their own
  */
 export function planOf(
   decision: Decision,
   masker: Masker,
   readable: boolean,
+  hasMessages = false,
 ): { plan: OperationPlan } | { fault: Fault } {
   const { json, text } = decision.masks;
   if (!readable && json.size + text.size > 0) {
@@ -41,12 +48,20 @@ export function planOf(
   }
   const bounds = { maxBytes: Number.POSITIVE_INFINITY, timeoutMs: Number.POSITIVE_INFINITY };
   let recordBodies = true;
+  let judgesMessages = false;
   for (const { type, properties } of decision.obligations) {
     const { value } = properties;
     if (!(supports.obligations as readonly string[]).includes(type)) continue;
     if (type === 'record' && (value === 'full' || value === 'metadata')) {
       if (value === 'metadata') recordBodies = false;
-    } else if (type !== 'record' && typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) {
+    } else if (type === 'messages' && value === 'judged' && hasMessages) {
+      judgesMessages = true;
+    } else if (
+      (type === 'max_bytes' || type === 'timeout_ms') &&
+      typeof value === 'number' &&
+      Number.isSafeInteger(value) &&
+      value >= 0
+    ) {
       const key = type === 'max_bytes' ? 'maxBytes' : 'timeoutMs';
       bounds[key] = Math.min(bounds[key], value);
     } else {
@@ -54,6 +69,9 @@ export function planOf(
     }
   }
   return {
-    plan: { json: compiledMasks(json, masker), text: compiledMasks(text, masker), recordBodies, ...bounds },
+    plan: {
+      ...{ json: compiledMasks(json, masker), text: compiledMasks(text, masker) },
+      ...{ recordBodies, judgesMessages, ...bounds },
+    },
   };
 }

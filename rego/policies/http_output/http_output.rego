@@ -3,7 +3,7 @@
 # description: |
 #   Members of JSON that data.config.http masks by their path, and secrets by how they look: those of `masks.text` of the
 #   upstream, else the usual ones; personal data too where the upstream is labelled `pii`. An answer that cannot be looked
-#   into is then refused, unless its route is named in `opaque`. How long it may take is bounded by data.config.limits.
+#   into is then refused, unless its route is named in `opaque`; so are messages of a WebSocket. How long it may take is bounded by data.config.limits.
 package sallyport.policies.http_output
 
 import data.sallyport.lib.http
@@ -37,7 +37,7 @@ default masked := false
 masked if {
 	http.is_request
 	not http.is_opaque
-	not input.action.properties.upgrade
+	not http.is_message
 }
 
 detected := http.text_masks if {

@@ -36,6 +36,7 @@ deny contains {"code": "write_refused", "message": message} if {
 	http.judged
 	http.known
 	not http.reading
+	not http.is_message
 	not named
 	not http.is_graphql
 	message := concat("", [

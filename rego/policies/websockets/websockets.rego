@@ -1,7 +1,8 @@
 # METADATA
 # title: WebSockets by route
 # description: |
-#   What goes over a WebSocket is neither judged nor masked: only on the routes that data.config.http names in `websockets`.
+#   Only on the routes that data.config.http names in `websockets`. What an agent says over one is not judged, unless `messages`
+#   says what that may be.
 package sallyport.policies.websockets
 
 import data.sallyport.lib.http
@@ -19,6 +20,7 @@ allow if {
 deny contains {"code": "websocket_refused", "message": message} if {
 	http.judged
 	_ := input.action.properties.upgrade
+	not http.is_message
 	not named
 	message := concat("", [
 		"Agents may not open a WebSocket here. Ask for the route to be added to http.upstreams.",

@@ -139,6 +139,10 @@ describe('a result is refused', () => {
       allow({ obligations: [{ id: 'o', type: 'shell_mode', properties: { value: 'trusted' } }] }),
     ],
     [
+      'with an unknown way to look at messages',
+      allow({ obligations: [{ id: 'o', type: 'messages', properties: { value: 'recorded' } }] }),
+    ],
+    [
       'with a rate without a window',
       allow({ obligations: [{ id: 'o', type: 'rate', properties: { value: 5, window_seconds: 0 } }] }),
     ],

@@ -7,6 +7,7 @@ import { inputOf, projectionOf } from '../../../proxy/policy/input.ts';
 import type { CanonicalRequest, ParsedBody } from '../../../proxy/protocols/http/contract.ts';
 import { requestFacts } from '../../../proxy/protocols/http/facts.ts';
 import { listOperation, type McpRequest, mcpOperations } from '../../../proxy/protocols/http/mcp/index.ts';
+import { messageFacts } from '../../../proxy/protocols/http/websocket/facts.ts';
 import type { ClassifiedStatement } from '../../../proxy/protocols/postgres/classification.ts';
 import { sqlFacts } from '../../../proxy/protocols/postgres/facts.ts';
 import { Labels } from '../../../proxy/protocols/postgres/labels.ts';
@@ -273,6 +274,27 @@ describe('what is asked over HTTP', () => {
     const place = { upstream, config, masker: createMasker({ key: Buffer.alloc(32, 7) }) };
     expectInput(inputFor(requestFacts({ ...operation, route }, place)));
     expectInput(inputFor(requestFacts({ ...operation, route: nowhere, upgrade: 'websocket' }, place)));
+  });
+
+  test('messages over a WebSocket: JSON, another text, a binary one', () => {
+    const route = { template: '/events', parameters: {}, operationId: undefined, tags: [] };
+    const masker = createMasker({ key: Buffer.alloc(32, 7) });
+    const upgrade = requestFacts(
+      {
+        request,
+        path: '/events',
+        segments: ['events'],
+        routed: true,
+        route,
+        body: { kind: 'none' },
+        upgrade: 'websocket',
+      },
+      { upstream, config, masker },
+    );
+    for (const text of ['{"type":"subscribe"}', 'null', 'subscribe']) {
+      expectInput(inputFor(messageFacts({ kind: 'text', payload: Buffer.from(text) }, upgrade, masker)));
+    }
+    expectInput(inputFor(messageFacts({ kind: 'binary', payload: Buffer.from([1]) }, upgrade, masker)));
   });
 
   test('messages of MCP: a call, a list and one tool of it, a resource, a prompt', () => {

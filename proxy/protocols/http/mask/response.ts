@@ -104,6 +104,12 @@ function contentMask({ contentType, clock, limits }: ResponseMaskOptions, masks:
   return 'error' in made ? undefined : new Utf8Only(made.masker);
 }
 
+/** Whether an answer comes piece by piece while something happens, so that its client waits for each: events, lines of JSON. */
+export function isLive(contentType: string): boolean {
+  const type = parseMediaType(contentType)?.type ?? '';
+  return type === 'text/event-stream' || lineTypes.has(type);
+}
+
 /** An answer may have no content at all, which is no JSON and hides nothing. */
 class NotEmpty implements ContentMask {
   readonly #content: ContentMask;

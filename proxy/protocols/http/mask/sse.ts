@@ -1,7 +1,8 @@
 import { GatewayError } from '../../../core/errors.ts';
 import type { Limits } from '../../../core/limits.ts';
-import { createJsonMasker, createTextMasker, HeldBytes, type JsonMasker, Utf8Check } from '../../../core/masker.ts';
+import { HeldBytes, Utf8Check } from '../../../core/masker.ts';
 import type { ReadyMasks } from './content.ts';
+import { MessageMask } from './message.ts';
 
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
@@ -14,19 +15,15 @@ const endMark = '[DONE]';
  * else: comments and the four fields of the specification, lines ended by LF. An event without its empty line is dropped, as
  * readers do.
  *
- * The data of an event is masked as JSON where it is that, with detectors in its strings, and as text where not; but where paths
- * are masked it has to be JSON.
+ * The data of an event is masked as a message of its own ({@link MessageMask}).
  *
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
  */
 export class EventStreamMask {
-  readonly #masks: ReadyMasks;
+  readonly #mask: MessageMask;
   readonly #bytesMax: number;
   readonly #utf8 = new Utf8Check();
   readonly #line = new HeldBytes();
-  #json: JsonMasker;
-  /** Of texts, and of maskers that were given up. */
-  #otherMatches = 0;
   #afterReturn = false;
   #isFirst = true;
   #fields = '';
@@ -35,13 +32,12 @@ export class EventStreamMask {
   #bytes = 0;
 
   constructor(masks: ReadyMasks, { httpEventBytesMax }: Pick<Limits, 'httpEventBytesMax'>) {
-    this.#masks = masks;
+    this.#mask = new MessageMask(masks);
     this.#bytesMax = httpEventBytesMax;
-    this.#json = createJsonMasker(masks);
   }
 
   get matches(): number {
-    return this.#json.matches + this.#otherMatches;
+    return this.#mask.matches;
   }
 
   push(piece: Buffer): Buffer[] {
@@ -110,25 +106,11 @@ export class EventStreamMask {
 
   #masked(data: string): string {
     if (data.trim() === '' || data === endMark) return data;
-    const before = this.#json.matches;
-    try {
-      return Buffer.concat([...this.#json.push(Buffer.from(data)), ...this.#json.finish()]).toString('utf8');
-    } catch (error) {
-      const isOther = error instanceof GatewayError && error.code === 'mask_unprovable';
-      if (this.#masks.hasPaths || !isOther) throw error;
-      this.#json = createJsonMasker(this.#masks);
-      this.#otherMatches += before;
-      return this.#text(data);
-    }
+    return this.#mask.mask(Buffer.from(data)).toString('utf8');
   }
 
   #text(text: string): string {
-    if (this.#masks.text === undefined) return text;
-    const made = createTextMasker(this.#masks.text);
-    if ('error' in made) throw new GatewayError('mask_unknown', made.error);
-    const masked = made.masker.push(text) + made.masker.finish();
-    this.#otherMatches += made.masker.matches;
-    return masked;
+    return this.#mask.text(Buffer.from(text)).toString('utf8');
   }
 }
 
