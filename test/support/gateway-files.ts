@@ -43,6 +43,9 @@ export interface HttpUpstreamFiles {
   readonly port: number;
   /** PEM of the CA to verify it with; undefined: no TLS. */
   readonly ca?: string;
+  readonly serverName?: string;
+  /** Shown to the upstream. */
+  readonly client?: KeyPair;
   readonly prefix?: string;
   readonly ownHost?: string;
   /** `credential:` with `SECRET` in the place of the reference. */
@@ -215,17 +218,30 @@ function httpListener({ port, tls, url, hosts, upstreams }: NonNullable<GatewayF
 }
 
 async function writeHttpUpstream(directory: string, upstream: HttpUpstreamFiles): Promise<Record<string, unknown>> {
-  const { name, host, port, ca, prefix, ownHost, credential, secret, routes, mcp, websockets } = upstream;
+  const { name, host, port, ca, serverName, client, prefix, ownHost, credential, secret, routes, mcp, websockets } =
+    upstream;
   const secretFile = `keys/${name}-credential`;
   if (secret !== undefined) await writeSecret(join(directory, secretFile), secret);
   const caFile = `upstream-${name}-ca.pem`;
   if (ca !== undefined) await writeFile(join(directory, caFile), ca);
+  const clientFile = `keys/${name}-client`;
+  if (client !== undefined) {
+    await writeFile(join(directory, `${clientFile}.crt`), client.certificate);
+    await writeSecret(join(directory, `${clientFile}.key`), client.key);
+  }
   const reference = JSON.stringify(credential ?? null).replaceAll('"SECRET"', JSON.stringify(`file:./${secretFile}`));
   return {
     name,
     protocol: 'http',
     address: `${host}:${port}`,
-    tls: ca === undefined ? { mode: 'disable' } : { mode: 'verify-full', ca: `./${caFile}` },
+    tls:
+      ca === undefined
+        ? { mode: 'disable' }
+        : {
+            ...{ mode: 'verify-full', ca: `./${caFile}` },
+            ...(serverName !== undefined && { server_name: serverName }),
+            ...(client && { certificate: `./${clientFile}.crt`, key: `file:./${clientFile}.key` }),
+          },
     ...(prefix !== undefined && { prefix }),
     ...(ownHost !== undefined && { host: ownHost }),
     ...(credential && { credential: JSON.parse(reference) }),
