@@ -121,9 +121,12 @@ const httpCredential = oneCredential({
   header: object({ name: { type: 'string', pattern: '^[A-Za-z][A-Za-z0-9-]{0,63}$' }, value: secret }),
   client_credentials: object(
     { token_url: url, client_id: text, client_secret: secret },
-    { scope: text, resource: text },
+    { scope: text, audience: text, resource: url },
   ),
-  token_exchange: object({ token_url: url, client_id: text, client_secret: secret }, { scope: text, audience: text }),
+  token_exchange: object(
+    { token_url: url, client_id: text, client_secret: secret },
+    { scope: text, audience: text, resource: url, actor: object({}, { scope: text, resource: url }) },
+  ),
 });
 const route = object(
   { path: { type: 'string', pattern: '^/', maxLength: 1024 } },
@@ -302,8 +305,10 @@ export interface RawHttpCredential {
   readonly bearer?: string;
   readonly basic?: { readonly user: string; readonly password: string };
   readonly header?: { readonly name: string; readonly value: string };
-  readonly client_credentials?: RawTokenRequest & { readonly resource?: string };
-  readonly token_exchange?: RawTokenRequest & { readonly audience?: string };
+  readonly client_credentials?: RawTokenRequest;
+  readonly token_exchange?: RawTokenRequest & {
+    readonly actor?: { readonly scope?: string; readonly resource?: string };
+  };
 }
 
 /** How a token is asked for. */
@@ -312,6 +317,8 @@ export interface RawTokenRequest {
   readonly client_id: string;
   readonly client_secret: string;
   readonly scope?: string;
+  readonly audience?: string;
+  readonly resource?: string;
 }
 
 /** `upstreams[].routes[]` of the file. */

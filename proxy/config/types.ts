@@ -98,6 +98,10 @@ export type HttpCredentialConfig =
       readonly clientSecret: SecretReference;
       readonly scope: string | undefined;
       readonly audience: string | undefined;
+      /** What the token is for, as a URI (RFC 8707). */
+      readonly resource: string | undefined;
+      /** An exchange is asked for with a token of the gateway's own as `actor_token`, for these. */
+      readonly actor: { readonly scope: string | undefined; readonly resource: string | undefined } | undefined;
     };
 
 /** A route of an HTTP API, as a template. */

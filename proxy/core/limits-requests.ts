@@ -51,6 +51,10 @@ export const requestLimits = {
   /** A token of the gateway's own is asked for anew so long before it ends. */
   httpTokenRenewalMs: 30_000,
   httpTokensCachedMax: 1_000,
+  /** How long a provider may take to give one. */
+  httpTokenTimeoutMs: 10_000,
+  /** A token that an upstream refuses although it is younger is not asked for anew: another one would fare no better. */
+  httpTokenRefusedAgeMs: 5_000,
 
   // MCP
   /** Between two comments on a stream of events. */

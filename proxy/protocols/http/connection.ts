@@ -155,6 +155,7 @@ export class HttpConnection implements RequestHandler {
         headers: [...body.headers, ...(header === undefined ? [] : [header])],
         body: body.content,
         host: hostOf(upstream),
+        unauthorized: () => credential.refused(admitted.token),
         ...(body.parsed.kind === 'graphql' && { aliases: body.parsed.operations[0]?.aliases }),
       }),
     );

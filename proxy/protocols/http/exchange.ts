@@ -32,6 +32,8 @@ export interface ExchangeOptions {
   readonly response: ServerResponse;
   readonly clock: Clock;
   readonly limits: Limits;
+  /** Called when the upstream answers 401: it does not accept what the gateway showed. */
+  unauthorized(): void;
 }
 
 /** Runs it to its end. Never rejects: what fails is its outcome. */
@@ -126,6 +128,7 @@ class Exchange {
     const { permit, request, response, aliases, clock, limits, session } = this.#options;
     this.#controller = controller;
     this.#status = status;
+    if (status === 401) this.#options.unauthorized();
     const headers = endToEnd(answer);
     const bodiless = request.method === 'HEAD' || status === 204 || status === 304;
     const { json, text } = permit.plan;
