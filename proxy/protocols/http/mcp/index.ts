@@ -3,7 +3,7 @@ export * from './exchange.ts';
 export * from './facts.ts';
 export type { RequestId } from './json-rpc.ts';
 export * from './message.ts';
-export type { ServerRequest } from './methods.ts';
+export { allowedServerRequests, type ServerRequest } from './methods.ts';
 export { type McpAnswer, refuseFault, refuseMessage, sessionUnknown } from './refuse.ts';
 export { type ReadOptions, readMcpRequest } from './request.ts';
 export * from './resource-metadata.ts';
