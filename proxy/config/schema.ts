@@ -187,6 +187,7 @@ export const configSchema = object(
   {
     admin: object({ listen: address }, { hosts: texts }),
     history: object({ window_seconds: { type: 'integer', minimum: 1, maximum: limits.historyWindowSecondsMax } }),
+    mcp: object({ pins: path }),
     limits: object({}, Object.fromEntries(Object.keys(limits).map((bound) => [snakeCase(bound), limit]))),
   },
 );
@@ -217,6 +218,7 @@ export interface RawConfig {
   readonly upstreams: readonly RawUpstream[];
   readonly admin?: { readonly listen: string; readonly hosts?: readonly string[] };
   readonly history?: { readonly window_seconds: number };
+  readonly mcp?: { readonly pins: string };
   readonly limits?: Readonly<Record<string, number>>;
 }
 

@@ -199,6 +199,8 @@ export interface Config {
     readonly hosts: readonly string[];
   };
   readonly history: { readonly windowSeconds: number };
+  /** A file that remembers what tools of MCP servers were at their first use. Absolute path; undefined: memory only. */
+  readonly mcp: { readonly pins: string | undefined };
   readonly listeners: readonly ListenerConfig[];
   readonly limits: Limits;
 }

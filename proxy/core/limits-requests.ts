@@ -76,6 +76,8 @@ export const requestLimits = {
   mcpToolPinsMax: 10_000,
   mcpToolDefinitionLengthMax: 64 * 1024,
   mcpToolPinsLengthMax: 32 * 1024 * 1024,
+  /** The file that remembers their first use. */
+  mcpPinFileBytesMax: 16 * 1024 * 1024,
   /** Schemas of tools that are kept compiled. */
   mcpToolValidatorsMax: 256,
   /** Nodes of such a schema once its references are written out; past it arguments are not compared with it. */

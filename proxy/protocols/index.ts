@@ -27,6 +27,8 @@ export interface AdapterParts {
   readonly masker: Masker;
   /** Issuers whose tokens are accepted. */
   readonly issuers: readonly string[];
+  /** A file for the first use of tools of MCP servers. */
+  readonly mcpPins: string | undefined;
   readonly clock: Clock;
   readonly limits: Limits;
 }

@@ -25,6 +25,8 @@ export interface HttpGatewayOptions {
   readonly bundle?: string;
   readonly limits?: Readonly<Record<string, number>>;
   readonly tls?: boolean;
+  /** Further top-level keys of the configuration. */
+  readonly config?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   readonly clock?: Clock;
   readonly oidc?: Oidc;
 }
@@ -56,6 +58,7 @@ export async function startHttpGateway(options: HttpGatewayOptions): Promise<Htt
     bundle: options.bundle ?? defaultBundle,
     data: merge(await repositoryData(), options.data ?? {}),
     ...(options.limits && { limits: options.limits }),
+    ...(options.config && { config: options.config }),
     upstreams: [],
     http: { upstreams: options.upstreams, ...(options.tls && { tls: options.tls }) },
   });

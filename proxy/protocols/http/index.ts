@@ -21,6 +21,8 @@ export interface HttpAdapterOptions {
   /** Issuers of tokens, for what the gateway says about itself (RFC 9728). */
   readonly issuers: readonly string[];
   readonly upstreams: readonly HttpUpstream[];
+  /** A file that remembers the first use of tools of MCP servers; undefined: they are remembered while this runs. */
+  readonly mcpPins: string | undefined;
   readonly masker: Masker;
   readonly clock: Clock;
   readonly limits: Limits;

@@ -67,8 +67,12 @@ export class McpRelay {
       case 'forward':
         return this.#recorded(verdict.value);
       case 'list':
-        for (const { name, fault } of verdict.withheld) {
-          session.record({ decisionId, kind: 'withheld', data: { name, code: fault.code, message: fault.message } });
+        for (const { name, fault, sha256 = '' } of verdict.withheld) {
+          session.record({
+            decisionId,
+            kind: 'withheld',
+            data: { name, sha256, code: fault.code, message: fault.message },
+          });
         }
         return this.#recorded(verdict.keep(await this.#visible(verdict.items)));
       case 'refuse':

@@ -11,5 +11,5 @@ export type { ListedItem, WithheldItem } from './results.ts';
 export { type Owner, Sealer } from './sealer.ts';
 export { type Mask, type McpSession, McpSessions } from './sessions.ts';
 export * from './sse.ts';
-export { type ToolPin, ToolPins, type ToolStatus } from './tool-pins.ts';
+export { type FirstUses, type ToolPin, ToolPins, type ToolStatus } from './tool-pins.ts';
 export type { Era } from './versions.ts';
