@@ -37,7 +37,7 @@ export function readListener(
     return upstream === undefined ? [] : [upstream];
   });
   if (listener.protocol === 'http') {
-    const { tls, hosts = [], url } = listener;
+    const { tls, hosts = [], url, body_methods: bodyMethods = [], encoded_slashes: encodedSlashes = false } = listener;
     if (tls === undefined && !isLoopback(listen.host)) document.add(at, 'needs tls: only loopback may be in clear');
     const mapped = named.filter((one): one is HttpUpstreamConfig => one.protocol === 'http');
     if (new Set(mapped.map(({ prefix, host }) => JSON.stringify([prefix, host]))).size < mapped.length) {
@@ -49,6 +49,8 @@ export function readListener(
       tls: tls && { certificate: read.path(tls.certificate), key: read.secret(tls.key) },
       hosts,
       url,
+      bodyMethods,
+      encodedSlashes,
       upstreams: mapped,
     };
   }

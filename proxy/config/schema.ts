@@ -98,7 +98,13 @@ const listener = byProtocol(
   }),
   object(
     { protocol: { const: 'http' }, listen: address, upstreams: names },
-    { tls: object({ certificate: path, key: secret }), hosts: texts, url },
+    {
+      tls: object({ certificate: path, key: secret }),
+      hosts: texts,
+      url,
+      body_methods: { ...texts, items: { enum: ['GET', 'DELETE', 'OPTIONS'] } },
+      encoded_slashes: { type: 'boolean' },
+    },
   ),
 );
 
@@ -250,6 +256,8 @@ export type RawListener =
       readonly tls?: { readonly certificate: string; readonly key: string };
       readonly hosts?: readonly string[];
       readonly url?: string;
+      readonly body_methods?: readonly string[];
+      readonly encoded_slashes?: boolean;
     }
   | {
       readonly protocol: 'ssh';

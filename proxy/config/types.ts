@@ -164,6 +164,10 @@ export interface HttpListenerConfig {
   readonly hosts: readonly string[];
   /** How clients know it, for what it says about itself (RFC 9728); without it the address. */
   readonly url: string | undefined;
+  /** Methods whose requests may have a body besides POST, PUT and PATCH. */
+  readonly bodyMethods: readonly string[];
+  /** Upstreams take `%2F` in a path for a part of a name. */
+  readonly encodedSlashes: boolean;
   readonly upstreams: readonly HttpUpstreamConfig[];
 }
 

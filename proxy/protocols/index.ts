@@ -98,6 +98,8 @@ function httpAdapter(listener: HttpListenerConfig, parts: AdapterParts): Protoco
     tls: () => secureContext(parts.listener()).context,
     hosts: listener.hosts,
     url: listener.url,
+    bodyMethods: listener.bodyMethods,
+    encodedSlashes: listener.encodedSlashes,
     upstreams: listener.upstreams.map((upstream) => {
       const { name, address, tls, host, credential, openapi: _file, certificate: _, ...rest } = upstream;
       const { ca, clientCertificate, secret, openapi } = materialsOf(parts, name, 'http');

@@ -75,6 +75,8 @@ export interface GatewayFilesOptions {
     readonly tls?: boolean;
     readonly url?: string;
     readonly hosts?: readonly string[];
+    /** Further keys of the listener, as the configuration has them. */
+    readonly listener?: JsonObject;
     readonly upstreams: readonly HttpUpstreamFiles[];
   };
   /** `data.config`. */
@@ -206,13 +208,14 @@ function sshListener({ port, lifetimeSeconds, upstreams }: NonNullable<GatewayFi
   };
 }
 
-function httpListener({ port, tls, url, hosts, upstreams }: NonNullable<GatewayFilesOptions['http']>) {
+function httpListener({ port, tls, url, hosts, listener, upstreams }: NonNullable<GatewayFilesOptions['http']>) {
   return {
     protocol: 'http',
     listen: `127.0.0.1:${port ?? 0}`,
     ...(tls && { tls: { certificate: './tls.crt', key: 'file:./keys/tls.key' } }),
     ...(url !== undefined && { url }),
     ...(hosts && { hosts }),
+    ...listener,
     upstreams: upstreams.map(({ name }) => name),
   };
 }

@@ -25,6 +25,8 @@ export interface HttpGatewayOptions {
   readonly bundle?: string;
   readonly limits?: Readonly<Record<string, number>>;
   readonly tls?: boolean;
+  /** Further keys of the listener. */
+  readonly listener?: JsonObject;
   /** Further top-level keys of the configuration. */
   readonly config?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   readonly clock?: Clock;
@@ -60,7 +62,11 @@ export async function startHttpGateway(options: HttpGatewayOptions): Promise<Htt
     ...(options.limits && { limits: options.limits }),
     ...(options.config && { config: options.config }),
     upstreams: [],
-    http: { upstreams: options.upstreams, ...(options.tls && { tls: options.tls }) },
+    http: {
+      upstreams: options.upstreams,
+      ...(options.tls && { tls: options.tls }),
+      ...(options.listener && { listener: options.listener }),
+    },
   });
   const log: string[] = [];
   const gateway = await startGateway(await loadConfig(files.configFile), {

@@ -182,7 +182,8 @@ export class HttpConnection implements RequestHandler {
 
   #read(request: IncomingMessage) {
     const { hosts, headers } = this.#services;
-    return canonicalRequest(request, { hosts, headers, upgrades: true });
+    const { bodyMethods, encodedSlashes } = this.#services.options;
+    return canonicalRequest(request, { hosts, headers, upgrades: true, bodyMethods, encodedSlashes });
   }
 
   /** Token → identity → session; each can refuse, and nothing of the request is believed before. */

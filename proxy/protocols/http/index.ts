@@ -18,6 +18,10 @@ export interface HttpAdapterOptions {
   readonly hosts: readonly string[];
   /** How clients know it, without a slash at the end; without it what they ask for. */
   readonly url: string | undefined;
+  /** Methods that may have a body besides POST, PUT and PATCH. */
+  readonly bodyMethods: readonly string[];
+  /** `%2F` may stand in a segment of a path. */
+  readonly encodedSlashes: boolean;
   /** Issuers of tokens, for what the gateway says about itself (RFC 9728). */
   readonly issuers: readonly string[];
   readonly upstreams: readonly HttpUpstream[];
