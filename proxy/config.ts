@@ -98,6 +98,7 @@ export function parseConfig(file: string, text: string): Config {
       hosts: raw.admin?.hosts ?? [],
     },
     history: { windowSeconds: raw.history?.window_seconds ?? limits.historyWindowSeconds },
+    mcp: { pins: raw.mcp === undefined ? undefined : path(raw.mcp.pins) },
     listeners,
     limits: mergeLimits(raw.limits ?? {}),
   };

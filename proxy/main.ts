@@ -232,6 +232,7 @@ async function startListening(
       listener: () => current[index] ?? noMaterials(),
       upstreams: materials.upstreams,
       issuers: config.identity.issuers.map(({ issuer }) => issuer),
+      mcpPins: config.mcp.pins,
       masker,
       clock,
       limits: config.limits,

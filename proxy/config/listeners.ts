@@ -39,7 +39,7 @@ export function readListener(
     return upstream === undefined ? [] : [upstream];
   });
   if (listener.protocol === 'http') {
-    const { tls, hosts = [], url } = listener;
+    const { tls, hosts = [], url, body_methods: bodyMethods = [], encoded_slashes: encodedSlashes = false } = listener;
     if (tls === undefined && !isLoopback(listen.host)) document.add(at, 'needs tls: only loopback may be in clear');
     const mapped = named.filter((one): one is HttpUpstreamConfig => one.protocol === 'http');
     if (new Set(mapped.map(({ prefix, host }) => JSON.stringify([prefix, host]))).size < mapped.length) {
@@ -51,6 +51,8 @@ export function readListener(
       tls: tls && { certificate: read.path(tls.certificate), key: read.secret(tls.key) },
       hosts,
       url,
+      bodyMethods,
+      encodedSlashes,
       upstreams: mapped,
     };
   }
@@ -87,6 +89,7 @@ export function readListener(
   };
 }
 
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+/** Whether a host, as an address or in a URL, is this machine itself. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
 }

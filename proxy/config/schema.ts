@@ -98,7 +98,13 @@ const listener = byProtocol(
   }),
   object(
     { protocol: { const: 'http' }, listen: address, upstreams: names },
-    { tls: object({ certificate: path, key: secret }), hosts: texts, url },
+    {
+      tls: object({ certificate: path, key: secret }),
+      hosts: texts,
+      url,
+      body_methods: { ...texts, items: { enum: ['GET', 'DELETE', 'OPTIONS'] } },
+      encoded_slashes: { type: 'boolean' },
+    },
   ),
   object(
     { protocol: { const: 'forward_proxy' }, listen: address, name },
@@ -129,9 +135,12 @@ const httpCredential = oneCredential({
   header: object({ name: { type: 'string', pattern: '^[A-Za-z][A-Za-z0-9-]{0,63}$' }, value: secret }),
   client_credentials: object(
     { token_url: url, client_id: text, client_secret: secret },
-    { scope: text, resource: text },
+    { scope: text, audience: text, resource: url },
   ),
-  token_exchange: object({ token_url: url, client_id: text, client_secret: secret }, { scope: text, audience: text }),
+  token_exchange: object(
+    { token_url: url, client_id: text, client_secret: secret },
+    { scope: text, audience: text, resource: url, actor: object({}, { scope: text, resource: url }) },
+  ),
 });
 const route = object(
   { path: { type: 'string', pattern: '^/', maxLength: 1024 } },
@@ -192,6 +201,7 @@ export const configSchema = object(
   {
     admin: object({ listen: address }, { hosts: texts }),
     history: object({ window_seconds: { type: 'integer', minimum: 1, maximum: limits.historyWindowSecondsMax } }),
+    mcp: object({ pins: path }),
     limits: object({}, Object.fromEntries(Object.keys(limits).map((bound) => [snakeCase(bound), limit]))),
   },
 );
@@ -222,6 +232,7 @@ export interface RawConfig {
   readonly upstreams: readonly RawUpstream[];
   readonly admin?: { readonly listen: string; readonly hosts?: readonly string[] };
   readonly history?: { readonly window_seconds: number };
+  readonly mcp?: { readonly pins: string };
   readonly limits?: Readonly<Record<string, number>>;
 }
 
@@ -253,6 +264,8 @@ export type RawListener =
       readonly tls?: { readonly certificate: string; readonly key: string };
       readonly hosts?: readonly string[];
       readonly url?: string;
+      readonly body_methods?: readonly string[];
+      readonly encoded_slashes?: boolean;
     }
   | {
       readonly protocol: 'forward_proxy';
@@ -318,8 +331,10 @@ export interface RawHttpCredential {
   readonly bearer?: string;
   readonly basic?: { readonly user: string; readonly password: string };
   readonly header?: { readonly name: string; readonly value: string };
-  readonly client_credentials?: RawTokenRequest & { readonly resource?: string };
-  readonly token_exchange?: RawTokenRequest & { readonly audience?: string };
+  readonly client_credentials?: RawTokenRequest;
+  readonly token_exchange?: RawTokenRequest & {
+    readonly actor?: { readonly scope?: string; readonly resource?: string };
+  };
 }
 
 /** How a token is asked for. */
@@ -328,6 +343,8 @@ export interface RawTokenRequest {
   readonly client_id: string;
   readonly client_secret: string;
   readonly scope?: string;
+  readonly audience?: string;
+  readonly resource?: string;
 }
 
 /** `upstreams[].routes[]` of the file. */

@@ -98,6 +98,10 @@ export type HttpCredentialConfig =
       readonly clientSecret: SecretReference;
       readonly scope: string | undefined;
       readonly audience: string | undefined;
+      /** What the token is for, as a URI (RFC 8707). */
+      readonly resource: string | undefined;
+      /** An exchange is asked for with a token of the gateway's own as `actor_token`, for these. */
+      readonly actor: { readonly scope: string | undefined; readonly resource: string | undefined } | undefined;
     };
 
 /** A route of an HTTP API, as a template. */
@@ -160,6 +164,10 @@ export interface HttpListenerConfig {
   readonly hosts: readonly string[];
   /** How clients know it, for what it says about itself (RFC 9728); without it the address. */
   readonly url: string | undefined;
+  /** Methods whose requests may have a body besides POST, PUT and PATCH. */
+  readonly bodyMethods: readonly string[];
+  /** Upstreams take `%2F` in a path for a part of a name. */
+  readonly encodedSlashes: boolean;
   readonly upstreams: readonly HttpUpstreamConfig[];
 }
 
@@ -212,6 +220,8 @@ export interface Config {
     readonly hosts: readonly string[];
   };
   readonly history: { readonly windowSeconds: number };
+  /** A file that remembers what tools of MCP servers were at their first use. Absolute path; undefined: memory only. */
+  readonly mcp: { readonly pins: string | undefined };
   readonly listeners: readonly ListenerConfig[];
   readonly limits: Limits;
 }

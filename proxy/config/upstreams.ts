@@ -1,5 +1,5 @@
 import type { ConfigDocument, KeyPath } from './document.ts';
-import type { Readers } from './listeners.ts';
+import { isLoopback, type Readers } from './listeners.ts';
 import type {
   RawHttpCredential,
   RawHttpUpstream,
@@ -104,7 +104,7 @@ function httpUpstream(
         : { file: read.path(certificate), key: read.secret(key) },
     prefix: upstream.prefix,
     host: upstream.host?.toLowerCase(),
-    credential: httpCredential(upstream.credential, read),
+    credential: httpCredential(document, upstream.credential, [...at, 'credential'], read),
     routes: (upstream.routes ?? []).map(({ path, method, operation_id: operationId, tags = [] }) => ({
       ...{ path, method, operationId, tags },
     })),
@@ -114,21 +114,33 @@ function httpUpstream(
   };
 }
 
-function httpCredential(raw: RawHttpCredential = {}, read: Readers): HttpCredentialConfig {
+function httpCredential(
+  document: ConfigDocument,
+  raw: RawHttpCredential = {},
+  at: KeyPath,
+  read: Readers,
+): HttpCredentialConfig {
   const { bearer, basic, header, client_credentials: own, token_exchange: exchanged } = raw;
   if (bearer !== undefined) return { kind: 'bearer', token: read.secret(bearer) };
   if (basic !== undefined) return { kind: 'basic', user: basic.user, password: read.secret(basic.password) };
   if (header !== undefined)
     return { kind: 'header', name: header.name.toLowerCase(), value: read.secret(header.value) };
+  const kind = own === undefined ? 'token_exchange' : 'client_credentials';
   const request = own ?? exchanged;
   if (request === undefined) return { kind: 'none' };
+  const tokenUrl = URL.parse(request.token_url);
+  if (tokenUrl === null || (tokenUrl.protocol === 'http:' && !isLoopback(tokenUrl.hostname))) {
+    document.add([...at, kind, 'token_url'], 'must be an https URL: only loopback may be in clear');
+  }
   return {
-    kind: own === undefined ? 'token_exchange' : 'client_credentials',
+    kind,
     tokenUrl: request.token_url,
     clientId: request.client_id,
     clientSecret: read.secret(request.client_secret),
     scope: request.scope,
-    audience: own === undefined ? exchanged?.audience : own.resource,
+    audience: request.audience,
+    resource: request.resource,
+    actor: exchanged?.actor && { scope: exchanged.actor.scope, resource: exchanged.actor.resource },
   };
 }
 

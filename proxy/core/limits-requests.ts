@@ -64,6 +64,10 @@ export const requestLimits = {
   /** A token of the gateway's own is asked for anew so long before it ends. */
   httpTokenRenewalMs: 30_000,
   httpTokensCachedMax: 1_000,
+  /** How long a provider may take to give one. */
+  httpTokenTimeoutMs: 10_000,
+  /** A token that an upstream refuses although it is younger is not asked for anew: another one would fare no better. */
+  httpTokenRefusedAgeMs: 5_000,
 
   // MCP
   /** Between two comments on a stream of events. */
@@ -85,6 +89,8 @@ export const requestLimits = {
   mcpToolPinsMax: 10_000,
   mcpToolDefinitionLengthMax: 64 * 1024,
   mcpToolPinsLengthMax: 32 * 1024 * 1024,
+  /** The file that remembers their first use. */
+  mcpPinFileBytesMax: 16 * 1024 * 1024,
   /** Schemas of tools that are kept compiled. */
   mcpToolValidatorsMax: 256,
   /** Nodes of such a schema once its references are written out; past it arguments are not compared with it. */

@@ -29,6 +29,8 @@ export interface AdapterParts {
   readonly masker: Masker;
   /** Issuers whose tokens are accepted. */
   readonly issuers: readonly string[];
+  /** A file for the first use of tools of MCP servers. */
+  readonly mcpPins: string | undefined;
   readonly clock: Clock;
   readonly limits: Limits;
 }
@@ -94,6 +96,8 @@ function httpAdapter(listener: HttpListenerConfig, parts: AdapterParts): Protoco
     tls: httpTls(parts),
     hosts: listener.hosts,
     url: listener.url,
+    bodyMethods: listener.bodyMethods,
+    encodedSlashes: listener.encodedSlashes,
     upstreams: httpUpstreams(listener, parts),
   });
 }
@@ -107,6 +111,8 @@ function forwardAdapter(listener: ForwardProxyListenerConfig, parts: AdapterPart
     tls: httpTls(parts),
     hosts: [],
     url: undefined,
+    bodyMethods: [],
+    encodedSlashes: false,
     certificateAuthority: materials.certificateAuthority,
     upstreams: httpUpstreams(listener, parts),
   });

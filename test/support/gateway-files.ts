@@ -43,6 +43,9 @@ export interface HttpUpstreamFiles {
   readonly port: number;
   /** PEM of the CA to verify it with; undefined: no TLS. */
   readonly ca?: string;
+  readonly serverName?: string;
+  /** Shown to the upstream. */
+  readonly client?: KeyPair;
   readonly prefix?: string;
   readonly ownHost?: string;
   /** `credential:` with `SECRET` in the place of the reference. */
@@ -72,6 +75,8 @@ export interface GatewayFilesOptions {
     readonly tls?: boolean;
     readonly url?: string;
     readonly hosts?: readonly string[];
+    /** Further keys of the listener, as the configuration has them. */
+    readonly listener?: JsonObject;
     readonly upstreams: readonly HttpUpstreamFiles[];
   };
   /** A forward proxy, in clear on loopback unless `tls` says otherwise, that opens up tunnels to these of the HTTP upstreams. */
@@ -213,13 +218,14 @@ function sshListener({ port, lifetimeSeconds, upstreams }: NonNullable<GatewayFi
   };
 }
 
-function httpListener({ port, tls, url, hosts, upstreams }: NonNullable<GatewayFilesOptions['http']>) {
+function httpListener({ port, tls, url, hosts, listener, upstreams }: NonNullable<GatewayFilesOptions['http']>) {
   return {
     protocol: 'http',
     listen: `127.0.0.1:${port ?? 0}`,
     ...(tls && { tls: { certificate: './tls.crt', key: 'file:./keys/tls.key' } }),
     ...(url !== undefined && { url }),
     ...(hosts && { hosts }),
+    ...listener,
     upstreams: upstreams.map(({ name }) => name),
   };
 }
@@ -236,17 +242,30 @@ function forwardListener({ port, tls, inspects, upstreams }: NonNullable<Gateway
 }
 
 async function writeHttpUpstream(directory: string, upstream: HttpUpstreamFiles): Promise<Record<string, unknown>> {
-  const { name, host, port, ca, prefix, ownHost, credential, secret, routes, mcp, websockets } = upstream;
+  const { name, host, port, ca, serverName, client, prefix, ownHost, credential, secret, routes, mcp, websockets } =
+    upstream;
   const secretFile = `keys/${name}-credential`;
   if (secret !== undefined) await writeSecret(join(directory, secretFile), secret);
   const caFile = `upstream-${name}-ca.pem`;
   if (ca !== undefined) await writeFile(join(directory, caFile), ca);
+  const clientFile = `keys/${name}-client`;
+  if (client !== undefined) {
+    await writeFile(join(directory, `${clientFile}.crt`), client.certificate);
+    await writeSecret(join(directory, `${clientFile}.key`), client.key);
+  }
   const reference = JSON.stringify(credential ?? null).replaceAll('"SECRET"', JSON.stringify(`file:./${secretFile}`));
   return {
     name,
     protocol: 'http',
     address: `${host}:${port}`,
-    tls: ca === undefined ? { mode: 'disable' } : { mode: 'verify-full', ca: `./${caFile}` },
+    tls:
+      ca === undefined
+        ? { mode: 'disable' }
+        : {
+            ...{ mode: 'verify-full', ca: `./${caFile}` },
+            ...(serverName !== undefined && { server_name: serverName }),
+            ...(client && { certificate: `./${clientFile}.crt`, key: `file:./${clientFile}.key` }),
+          },
     ...(prefix !== undefined && { prefix }),
     ...(ownHost !== undefined && { host: ownHost }),
     ...(credential && { credential: JSON.parse(reference) }),

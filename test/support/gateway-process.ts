@@ -33,15 +33,11 @@ export async function startGatewayProcess(
   environment: Readonly<Record<string, string>> = {},
   protocol: 'postgres' | 'ssh' | 'http' = 'postgres',
 ): Promise<GatewayProcess> {
-  const child = spawn(
-    process.execPath,
-    ['--max-semi-space-size=8', commandLine, 'serve', '--config', files.configFile],
-    {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      // Options of the test runner are not the gateway's.
-      env: { ...process.env, NODE_OPTIONS: '', ...environment },
-    },
-  );
+  const child = spawn(process.execPath, [commandLine, 'serve', '--config', files.configFile], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    // Options of the test runner are not the gateway's.
+    env: { ...process.env, NODE_OPTIONS: '', ...environment },
+  });
   const kill = () => child.kill('SIGKILL');
   process.once('exit', kill);
   const exit = new Promise<number | NodeJS.Signals>((resolve, reject) => {

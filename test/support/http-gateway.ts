@@ -27,6 +27,10 @@ export interface HttpGatewayOptions {
   readonly tls?: boolean;
   /** A forward proxy besides, and which of the upstreams it opens tunnels up to. */
   readonly forward?: { readonly inspects: boolean; readonly tls?: boolean; readonly upstreams: readonly string[] };
+  /** Further keys of the listener. */
+  readonly listener?: JsonObject;
+  /** Further top-level keys of the configuration. */
+  readonly config?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   readonly clock?: Clock;
   readonly oidc?: Oidc;
 }
@@ -60,8 +64,13 @@ export async function startHttpGateway(options: HttpGatewayOptions): Promise<Htt
     bundle: options.bundle ?? defaultBundle,
     data: merge(await repositoryData(), options.data ?? {}),
     ...(options.limits && { limits: options.limits }),
+    ...(options.config && { config: options.config }),
     upstreams: [],
-    http: { upstreams: options.upstreams, ...(options.tls && { tls: options.tls }) },
+    http: {
+      upstreams: options.upstreams,
+      ...(options.tls && { tls: options.tls }),
+      ...(options.listener && { listener: options.listener }),
+    },
     ...(options.forward && { forward: options.forward }),
   });
   const log: string[] = [];

@@ -32,6 +32,8 @@ export interface OidcClient {
   readonly groups?: readonly string[];
   /** Further claims of its access tokens. */
   readonly claims?: UnknownObject;
+  /** Of its tokens; 300 by default. */
+  readonly lifetimeSeconds?: number;
 }
 
 /** What a token should say. A subject the provider has not met is registered on the way. */
@@ -84,6 +86,8 @@ export interface OidcOptions {
   readonly port?: number;
   readonly audience?: string;
   readonly clients?: readonly OidcClient[];
+  /** What tokens are exchanged for; anything by default. */
+  readonly audiences?: readonly string[];
   /** Serves https with this certificate; `ca` is what {@link Oidc.token} trusts. All PEM. */
   readonly tls?: { readonly key: string; readonly certificate: string; readonly ca: string };
 }
@@ -124,7 +128,7 @@ export async function startOidc(options: OidcOptions = {}): Promise<Oidc> {
   });
   const { port } = server.address() as AddressInfo;
   const issuer = `${options.tls ? 'https' : 'http'}://${options.issuerHost ?? '127.0.0.1'}:${port}`;
-  answer = makeProvider(issuer, keys, clients).callback();
+  answer = makeProvider(issuer, keys, clients, options.audiences).callback();
 
   const register = (client: OidcClient): string => {
     const known = clients.get(client.subject);
@@ -133,7 +137,7 @@ export async function startOidc(options: OidcOptions = {}): Promise<Oidc> {
       secret,
       groups: client.groups ?? known?.groups ?? [],
       claims: client.claims ?? known?.claims ?? {},
-      lifetimeSeconds: 300,
+      lifetimeSeconds: client.lifetimeSeconds ?? 300,
     });
     return secret;
   };
@@ -204,7 +208,7 @@ export async function startOidc(options: OidcOptions = {}): Promise<Oidc> {
     async rotateKeys({ keepOld = false } = {}) {
       const fresh = await newKeys();
       keys = keepOld ? [...fresh, ...keys] : fresh;
-      answer = makeProvider(issuer, keys, clients).callback();
+      answer = makeProvider(issuer, keys, clients, options.audiences).callback();
     },
     setOutage(value) {
       down = value;
@@ -228,7 +232,12 @@ async function newKeys(): Promise<readonly JWK[]> {
   );
 }
 
-function makeProvider(issuer: string, keys: readonly JWK[], clients: ReadonlyMap<string, Registered>): Provider {
+function makeProvider(
+  issuer: string,
+  keys: readonly JWK[],
+  clients: ReadonlyMap<string, Registered>,
+  audiences: readonly string[] | undefined,
+): Provider {
   const exchanged = new WeakMap<KoaContextWithOIDC, UnknownObject>();
   const provider = new Provider(issuer, {
     adapter: (model) => (model === 'Client' ? clientAdapter(clients) : forgetful),
@@ -263,9 +272,15 @@ function makeProvider(issuer: string, keys: readonly JWK[], clients: ReadonlyMap
     async (context) => {
       const { client, params } = context.oidc;
       const subject = await ownToken(issuer, keys, params.subject_token);
-      const actor = await ownToken(issuer, keys, params.actor_token);
+      // Without a token that says who acts, it is the client that asks.
+      const actor: JWTPayload =
+        params.actor_token === undefined ? { sub: client.clientId } : await ownToken(issuer, keys, params.actor_token);
       // RFC 8693 section 4.1: the newest actor is the outermost, the ones before it are nested in it.
-      const act = { sub: actor.sub, groups: actor.groups, ...(subject.act ? { act: subject.act } : {}) };
+      const act = {
+        sub: actor.sub,
+        ...(actor.groups !== undefined && { groups: actor.groups }),
+        ...(subject.act ? { act: subject.act } : {}),
+      };
       exchanged.set(context, { groups: subject.groups, act });
       const lifetimeSeconds = clients.get(client.clientId)?.lifetimeSeconds ?? 300;
       const answer = { token_type: 'Bearer', expires_in: lifetimeSeconds };
@@ -277,7 +292,8 @@ function makeProvider(issuer: string, keys: readonly JWK[], clients: ReadonlyMap
         context.body = { ...answer, access_token: value, issued_token_type: idTokenType };
         return;
       }
-      const audience = String(params.resource);
+      const audience = String(params.resource ?? params.audience);
+      if (audiences?.includes(audience) === false) throw new errors.InvalidTarget('nobody is known by that name');
       const token = new provider.AccessToken({
         client,
         accountId: String(subject.sub),
@@ -293,7 +309,7 @@ function makeProvider(issuer: string, keys: readonly JWK[], clients: ReadonlyMap
       });
       context.body = { ...answer, access_token: await token.save(), issued_token_type: accessTokenType };
     },
-    [...parameters, 'resource'],
+    [...parameters, 'resource', 'audience'],
   );
   return provider;
 }

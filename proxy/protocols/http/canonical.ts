@@ -28,8 +28,6 @@ export interface CanonicalOptions extends TargetOptions {
   readonly bodyMethods?: readonly string[] | undefined;
   /** What `Content-Length` may say. A chunked body must be counted by who reads it. */
   readonly bodyBytesMax?: number | undefined;
-  /** Codings a body may have (`gzip`). Nobody looks into such a body. */
-  readonly contentCodings?: readonly string[] | undefined;
   /** WebSockets may be asked for. */
   readonly upgrades?: boolean | undefined;
 }
@@ -109,12 +107,11 @@ function readFraming(
   if (!withBody.has(method) && !options.bodyMethods?.includes(method)) {
     return malformed(`A ${method} request has no body here.`);
   }
-  const { bodyBytesMax = limits.httpRequestBytesMax, contentCodings = [] } = options;
+  const { bodyBytesMax = limits.httpRequestBytesMax } = options;
   if (contentLength !== undefined && contentLength > bodyBytesMax) {
     return refused(413, 'operation_too_large', `The body is longer than ${bodyBytesMax} bytes.`);
   }
-  const contentCoding = headers.get('content-encoding');
-  if (contentCoding !== undefined && !contentCodings.includes(contentCoding.toLowerCase())) {
+  if (headers.get('content-encoding') !== undefined) {
     return refused(415, 'operation_unsupported', 'A body with this content coding cannot be judged: send it plain.');
   }
   return { contentLength };

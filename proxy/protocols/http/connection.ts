@@ -62,8 +62,9 @@ export class HttpConnection implements RequestHandler {
     gateway: Gateway,
     services: Services,
     read: (request: IncomingMessage) => CanonicalResult = (request) => {
-      const { hosts, headers } = services;
-      return canonicalRequest(request, { hosts, headers, upgrades: true });
+      const { hosts, headers, options } = services;
+      const { bodyMethods, encodedSlashes } = options;
+      return canonicalRequest(request, { hosts, headers, upgrades: true, bodyMethods, encodedSlashes });
     },
   ) {
     this.#connection = connection;
@@ -171,6 +172,7 @@ export class HttpConnection implements RequestHandler {
         headers: [...body.headers, ...(header === undefined ? [] : [header])],
         body: body.content,
         host: hostOf(upstream),
+        unauthorized: () => credential.refused(admitted.token),
         ...(body.parsed.kind === 'graphql' && { aliases: body.parsed.operations[0]?.aliases }),
       }),
     );

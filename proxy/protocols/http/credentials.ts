@@ -17,8 +17,14 @@ const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token';
 
 interface Held {
   readonly token: string;
+  readonly askedAtMs: number;
   readonly renewAtMs: number;
 }
+
+type Bounds = Pick<
+  Limits,
+  'httpTokenRenewalMs' | 'httpTokensCachedMax' | 'httpTokenTimeoutMs' | 'httpTokenRefusedAgeMs'
+>;
 
 type Requested = Extract<HttpCredential, { tokenUrl: string }>;
 
@@ -26,15 +32,11 @@ type Requested = Extract<HttpCredential, { tokenUrl: string }>;
 export class UpstreamCredential {
   readonly #credential: HttpCredential;
   readonly #clock: Clock;
-  readonly #limits: Pick<Limits, 'httpTokenRenewalMs' | 'httpTokensCachedMax'>;
+  readonly #limits: Bounds;
   /** The gateway's own token under '', or one for each agent's token. */
   readonly #held = new Map<string, Promise<Held>>();
 
-  constructor(
-    credential: HttpCredential,
-    clock: Clock,
-    limits: Pick<Limits, 'httpTokenRenewalMs' | 'httpTokensCachedMax'>,
-  ) {
+  constructor(credential: HttpCredential, clock: Clock, limits: Bounds) {
     this.#credential = credential;
     this.#clock = clock;
     this.#limits = limits;
@@ -57,56 +59,95 @@ export class UpstreamCredential {
       }
       case 'header':
         return [credential.name, credential.value];
-      default:
+      case 'client_credentials':
+      case 'token_exchange':
         return ['authorization', `Bearer ${await this.#token(credential, subjectToken)}`];
     }
   }
 
+  /**
+   * The upstream did not accept the token (401): the next request asks for another one. This one is not sent again, for
+   * nobody judged a second one; and a token that has only just been asked for is kept, so that an upstream which refuses
+   * everything does not have the provider asked each time.
+   */
+  refused(subjectToken: string): void {
+    const key = this.#key(subjectToken);
+    const held = this.#held.get(key);
+    const forget = ({ askedAtMs }: Held) => {
+      const young = this.#clock.nowMs() - askedAtMs < this.#limits.httpTokenRefusedAgeMs;
+      if (!young && this.#held.get(key) === held) this.#held.delete(key);
+    };
+    held?.then(forget, () => {});
+  }
+
+  #key(subjectToken: string): string {
+    return this.#credential.kind === 'token_exchange' ? subjectToken : '';
+  }
+
   /** One request for a token at a time for each; a failed one is tried again by whoever comes next. */
   async #token(credential: Requested, subjectToken: string): Promise<string> {
-    const key = credential.kind === 'token_exchange' ? subjectToken : '';
-    const known = this.#held.get(key) ?? this.#hold(key, credential, subjectToken);
+    const key = this.#key(subjectToken);
+    const known = this.#held.get(key);
+    const held = known && (await known.catch(() => undefined));
+    if (held !== undefined && this.#clock.nowMs() < held.renewAtMs) return held.token;
+    // Of those who waited, the first one asks, and the others wait for that.
+    const next = this.#held.get(key);
     try {
-      const { token, renewAtMs } = await known;
-      if (this.#clock.nowMs() < renewAtMs) return token;
-      if (this.#held.get(key) === known) this.#held.delete(key);
-      return (await (this.#held.get(key) ?? this.#hold(key, credential, subjectToken))).token;
+      return (await (next === undefined || next === known ? this.#hold(key, credential, subjectToken) : next)).token;
     } catch (cause) {
-      this.#held.delete(key);
       throw new GatewayError('upstream_unavailable', 'The gateway got no token for the upstream.', { cause });
     }
   }
 
   #hold(key: string, credential: Requested, subjectToken: string): Promise<Held> {
-    if (this.#held.size >= this.#limits.httpTokensCachedMax) this.#held.clear();
+    const [oldest] = this.#held.keys();
+    this.#held.delete(key);
+    if (oldest !== undefined && this.#held.size >= this.#limits.httpTokensCachedMax) this.#held.delete(oldest);
     const asked = this.#ask(credential, subjectToken);
     this.#held.set(key, asked);
+    asked.catch(() => {
+      if (this.#held.get(key) === asked) this.#held.delete(key);
+    });
     return asked;
   }
 
   async #ask(credential: Requested, subjectToken: string): Promise<Held> {
-    const { tokenUrl, clientId, clientSecret, scope, audience } = credential;
-    const server = new Configuration(
-      { issuer: new URL(tokenUrl).origin, token_endpoint: tokenUrl },
-      clientId,
-      undefined,
-      ClientSecretBasic(clientSecret),
-    );
-    if (isLoopback(tokenUrl)) allowInsecureRequests(server);
-    const common = { ...(scope !== undefined && { scope }) };
+    const { scope, audience, resource } = credential;
+    const askedAtMs = this.#clock.nowMs();
+    const server = this.#server(credential);
+    const about = {
+      ...(scope !== undefined && { scope }),
+      ...(audience !== undefined && { audience }),
+      ...(resource !== undefined && { resource }),
+    };
     const answer =
       credential.kind === 'client_credentials'
-        ? await clientCredentialsGrant(server, { ...common, ...(audience !== undefined && { resource: audience }) })
+        ? await clientCredentialsGrant(server, about)
         : await genericGrantRequest(server, exchangeGrant, {
-            ...common,
-            ...(audience !== undefined && { audience }),
+            ...about,
             subject_token: subjectToken,
             subject_token_type: accessTokenType,
+            ...(credential.actor && {
+              actor_token: (await clientCredentialsGrant(server, actorOf(credential.actor))).access_token,
+              actor_token_type: accessTokenType,
+            }),
           });
     const lifeMs = (answer.expires_in ?? 60) * 1000;
-    const renewAtMs = this.#clock.nowMs() + Math.max(lifeMs - this.#limits.httpTokenRenewalMs, lifeMs / 2);
-    return { token: answer.access_token, renewAtMs };
+    const renewAtMs = askedAtMs + Math.max(lifeMs - this.#limits.httpTokenRenewalMs, lifeMs / 2);
+    return { token: answer.access_token, askedAtMs, renewAtMs };
   }
+
+  #server({ tokenUrl, clientId, clientSecret }: Requested): Configuration {
+    const issuer = { issuer: new URL(tokenUrl).origin, token_endpoint: tokenUrl };
+    const server = new Configuration(issuer, clientId, undefined, ClientSecretBasic(clientSecret));
+    server.timeout = this.#limits.httpTokenTimeoutMs / 1000;
+    if (isLoopback(tokenUrl)) allowInsecureRequests(server);
+    return server;
+  }
+}
+
+function actorOf({ scope, resource }: { readonly scope: string | undefined; readonly resource: string | undefined }) {
+  return { ...(scope !== undefined && { scope }), ...(resource !== undefined && { resource }) };
 }
 
 /** In clear only to this machine itself, which is where tests and demos have their provider. */

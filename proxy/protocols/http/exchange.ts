@@ -34,6 +34,8 @@ export interface ExchangeOptions {
   readonly response: ServerResponse;
   readonly clock: Clock;
   readonly limits: Limits;
+  /** Called when the upstream answers 401: it does not accept what the gateway showed. */
+  unauthorized(): void;
 }
 
 /** Runs it to its end. Never rejects: what fails is its outcome. */
@@ -133,6 +135,7 @@ class Exchange {
     const { permit, request, aliases, clock, limits } = this.#options;
     this.#controller = controller;
     this.#status = status;
+    if (status === 401) this.#options.unauthorized();
     const headers = endToEnd(answer);
     const bodiless = request.method === 'HEAD' || status === 204 || status === 304;
     const { json, text } = permit.plan;

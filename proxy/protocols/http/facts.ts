@@ -4,6 +4,7 @@ import { redactSecrets } from '../../core/masker/secrets.ts';
 import type { Masker } from '../../core/masker.ts';
 import type { Fault, Json, JsonObject, OperationFacts } from '../../core/types.ts';
 import type { CanonicalRequest, Header, ParsedBody, RouteMatch } from './contract.ts';
+import type { McpOperation } from './mcp/index.ts';
 import { type OperationPlan, planOf } from './plan.ts';
 import type { HttpUpstream } from './upstreams.ts';
 
@@ -137,4 +138,14 @@ function grouped(pairs: readonly Header[]): JsonObject {
     else values.push(value);
   }
   return Object.fromEntries(groups);
+}
+
+/** The facts of a message of MCP, or of an item that one lists. */
+export function messageFacts(operation: McpOperation, masker: Masker): OperationFacts<OperationPlan> {
+  const { action, resource, complete, fault } = operation;
+  return {
+    ...{ action, resource, complete, fault },
+    enforce: (decision) => planOf(decision, masker, true),
+    describe: () => ({ method: action.name, resource: resource.id }),
+  };
 }

@@ -21,9 +21,11 @@ export interface RequestHandler {
 /** Speaks HTTP on sockets that somebody else accepts. */
 export class HttpFront {
   readonly #server: Server;
+  readonly #limits: Limits;
   readonly #handlers = new WeakMap<object, RequestHandler>();
 
   constructor(limits: Limits) {
+    this.#limits = limits;
     this.#server = createServer({
       maxHeaderSize: limits.httpHeaderBytesMax,
       headersTimeout: limits.httpHeadersTimeoutMs,
@@ -76,10 +78,22 @@ export class HttpFront {
       this.#begin(socket, handler);
     } else {
       const secure = new TLSSocket(socket, { isServer: true, secureContext: tls, ALPNProtocols: ['http/1.1'] });
+      // In a handshake there are no words to say it in.
+      const failed = () => {
+        handler.malformed({ code: 'operation_malformed', message: 'The TLS handshake failed.' });
+        socket.destroy();
+      };
+      const late = setTimeout(failed, this.#limits.loginTimeoutMs);
       secure.on('error', () => socket.destroy());
-      secure.on('_tlsError', () => socket.destroy());
-      secure.once('secure', () => this.#begin(secure, handler));
-      secure.once('close', () => socket.destroy());
+      secure.once('_tlsError', failed);
+      secure.once('secure', () => {
+        clearTimeout(late);
+        this.#begin(secure, handler);
+      });
+      secure.once('close', () => {
+        clearTimeout(late);
+        socket.destroy();
+      });
     }
     await closed;
   }

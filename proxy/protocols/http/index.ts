@@ -18,9 +18,15 @@ export interface HttpAdapterOptions {
   readonly hosts: readonly string[];
   /** How clients know it, without a slash at the end; without it what they ask for. */
   readonly url: string | undefined;
+  /** Methods that may have a body besides POST, PUT and PATCH. */
+  readonly bodyMethods: readonly string[];
+  /** `%2F` may stand in a segment of a path. */
+  readonly encodedSlashes: boolean;
   /** Issuers of tokens, for what the gateway says about itself (RFC 9728). */
   readonly issuers: readonly string[];
   readonly upstreams: readonly HttpUpstream[];
+  /** A file that remembers the first use of tools of MCP servers; undefined: they are remembered while this runs. */
+  readonly mcpPins: string | undefined;
   readonly masker: Masker;
   readonly clock: Clock;
   readonly limits: Limits;

@@ -8,16 +8,15 @@ import { upstreamLabels } from '../../core/documents.ts';
 import { asGatewayError, GatewayError } from '../../core/errors.ts';
 import type { Permit } from '../../core/permit.ts';
 import { refusalOf } from '../../core/refusal.ts';
-import type { Fault, Json, JsonObject, OperationFacts, Outcome, Refusal } from '../../core/types.ts';
+import type { Fault, Outcome, Refusal } from '../../core/types.ts';
 import { parseJson } from './bodies/json.ts';
 import { readAll } from './body.ts';
 import type { Admitted } from './connection.ts';
+import { messageFacts } from './facts.ts';
 import {
   actionName,
+  allowedServerRequests,
   checkToolCall,
-  keepAliveText,
-  type ListedItem,
-  listOperation,
   type McpAnswer,
   McpExchange,
   type McpFault,
@@ -29,14 +28,14 @@ import {
   readMcpRequest,
   refuseFault,
   refuseMessage,
-  SseReader,
+  type ServerRequest,
   sessionUnknown,
-  sseEvent,
   type ToolStatus,
 } from './mcp/index.ts';
 import { MessageMask } from './mcp-mask.ts';
+import { McpRelay, sendJson } from './mcp-relay.ts';
 import { McpUpstream } from './mcp-upstream.ts';
-import { type OperationPlan, planOf } from './plan.ts';
+import type { OperationPlan } from './plan.ts';
 import type { Services } from './services.ts';
 
 /** What a message is served with. */
@@ -56,19 +55,14 @@ export async function serveMcp(options: McpOptions): Promise<void> {
 /** What the operations of a message came to: the first is the message itself, whose permit carries the answer. */
 type Judged = { readonly permits: readonly Permit<OperationPlan>[] } | { readonly refusal: Refusal };
 
-/** What a message is forwarded with. */
-interface Forwarded {
-  readonly message: McpMessage;
-  readonly exchange: McpExchange;
-  readonly permit: Permit<OperationPlan>;
-}
-
 class McpServe {
   readonly #options: McpOptions;
   readonly #place: McpPlace;
   readonly #abort = new AbortController();
   readonly #upstream: McpUpstream;
-  #bytes = 0;
+  /** What the server may ask of this client. */
+  readonly #serverRequests: ReadonlySet<ServerRequest>;
+  readonly #total = { bytes: 0 };
 
   constructor(options: McpOptions) {
     this.#options = options;
@@ -76,6 +70,7 @@ class McpServe {
     const { name } = mapped.upstream;
     this.#upstream = new McpUpstream(options.admitted, options.services, this.#abort.signal);
     this.#place = { upstream: name, labels: upstreamLabels(place.config, name) };
+    this.#serverRequests = allowedServerRequests(place.config, name);
     options.response.once('close', () => this.#abort.abort(clientGone));
     const over = () => this.#abort.abort(session.signal.reason);
     session.signal.addEventListener('abort', over, { once: true, signal: this.#abort.signal });
@@ -110,7 +105,7 @@ class McpServe {
       const { aborted, reason } = this.#abort.signal;
       const gone = reason === clientGone;
       const fault: Fault = aborted && !gone ? reason : asGatewayError(thrown, 'upstream_unavailable', words);
-      outcome = { status: gone ? 'aborted' : 'error', code: gone ? clientGone : fault.code, bytes: this.#bytes };
+      outcome = { status: gone ? 'aborted' : 'error', code: gone ? clientGone : fault.code, bytes: this.#total.bytes };
       if (response.headersSent) response.destroy();
       else this.#refuse(message, refusalOf(permit.decisionId, fault, [], false), 502);
     } finally {
@@ -121,12 +116,13 @@ class McpServe {
   async #read(): Promise<ReturnType<typeof readMcpRequest>> {
     const { admitted, incoming, response, expectsContinue, services } = this.#options;
     const { request } = admitted;
-    if (request.contentLength === 0) return readMcpRequest(request, undefined);
+    const options = { serverRequests: this.#serverRequests };
+    if (request.contentLength === 0) return readMcpRequest(request, undefined, options);
     if (expectsContinue) response.writeContinue();
     const bytes = await readAll(incoming, services.options.limits.httpJudgedBodyBytesMax);
     if (bytes === undefined) return malformed({ code: 'operation_too_large', message: 'The message is too large.' });
     const parsed = parseJson(bytes);
-    return 'fault' in parsed ? malformed(parsed.fault) : readMcpRequest(request, parsed.value);
+    return 'fault' in parsed ? malformed(parsed.fault) : readMcpRequest(request, parsed.value, options);
   }
 
   /** How the tool that a message calls stands; undefined when it calls none. */
@@ -138,10 +134,10 @@ class McpServe {
 
   /** Every operation of a message must be allowed. */
   async #judge(message: McpMessage, tool: ToolStatus | undefined): Promise<Judged> {
-    const { session } = this.#options.admitted;
+    const { session, place } = this.#options.admitted;
     const permits: Permit<OperationPlan>[] = [];
     for (const operation of mcpOperations(message, { ...this.#place, tool })) {
-      const facts = this.#facts(operation, operation.fault);
+      const facts = messageFacts(operation, place.masker);
       const answer = await session.authorize({ facts });
       if ('refusal' in answer) {
         for (const permit of permits) permit.complete({ status: 'aborted', code: answer.refusal.code });
@@ -152,15 +148,6 @@ class McpServe {
     return { permits };
   }
 
-  #facts({ action, resource, complete }: McpOperation, fault: Fault | undefined): OperationFacts<OperationPlan> {
-    const { masker } = this.#options.admitted.place;
-    return {
-      ...{ action, resource, complete, fault },
-      enforce: (decision) => planOf(decision, masker, true),
-      describe: () => ({ method: action.name, resource: resource.id }),
-    };
-  }
-
   /** Something that is no message, or none for this moment. */
   async #faulty(fault: McpFault): Promise<void> {
     this.#answer(refuseFault(fault, await this.#audited(fault.fault)));
@@ -168,7 +155,7 @@ class McpServe {
 
   /** Has the gate refuse a message that could not be read; the number of its decision. */
   async #audited(fault: Fault): Promise<string> {
-    const { session, request } = this.#options.admitted;
+    const { session, request, place } = this.#options.admitted;
     const { upstream, labels } = this.#place;
     const properties = { protocol: 'mcp', incomplete: [] };
     const operation: McpOperation = {
@@ -176,7 +163,7 @@ class McpServe {
       resource: { type: 'mcp_server', id: upstream, properties: { upstream, labels } },
       ...{ complete: false, fault },
     };
-    const answer = await session.authorize({ facts: this.#facts(operation, fault) });
+    const answer = await session.authorize({ facts: messageFacts(operation, place.masker) });
     if ('permit' in answer) throw new Error('a fault was permitted');
     return answer.refusal.decisionId;
   }
@@ -195,6 +182,7 @@ class McpServe {
       sealer,
       pins,
       config: place.config,
+      serverRequests: this.#serverRequests,
       mask: mask.apply,
       decisionId,
     });
@@ -214,9 +202,13 @@ class McpServe {
       if (client !== undefined && known === undefined) exchange.opened(client);
       if (known !== undefined && (statusCode === 404 || (message.kind === 'end' && statusCode < 300)))
         sessions.end(known);
-      await this.#relay({ message, exchange, permit }, answer, client);
+      const headers = client === undefined ? {} : { 'mcp-session-id': client.id };
+      await new McpRelay({ ...this.#options, upstream: this.#upstream, exchange, permit, total: this.#total }).run(
+        answer,
+        headers,
+      );
       return {
-        ...{ status: statusCode < 400 ? 'ok' : 'error', code: String(statusCode), bytes: this.#bytes },
+        ...{ status: statusCode < 400 ? 'ok' : 'error', code: String(statusCode), bytes: this.#total.bytes },
         ...(mask.matches > 0 && { maskedCells: mask.matches }),
       };
     } finally {
@@ -236,128 +228,6 @@ class McpServe {
     return opened;
   }
 
-  /** What the server answered, in the form that it chose. */
-  async #relay(forwarded: Forwarded, answer: Dispatcher.ResponseData, client: McpSession | undefined): Promise<void> {
-    const headers: Record<string, string> = client === undefined ? {} : { 'mcp-session-id': client.id };
-    const type = String(answer.headers['content-type'] ?? '')
-      .split(';')[0]
-      ?.trim()
-      .toLowerCase();
-    if (type === 'text/event-stream') return await this.#stream(forwarded, answer, headers);
-    const bytes = await readAll(answer.body, this.#options.services.options.limits.mcpEventBytesMax);
-    if (bytes === undefined) throw new Error('an answer that is too long');
-    if (bytes.length === 0 || (type !== 'application/json' && answer.statusCode >= 400)) {
-      return this.#json(answer.statusCode, undefined, headers);
-    }
-    const parsed = parseJson(bytes);
-    if (type !== 'application/json' || 'fault' in parsed) throw new Error('an answer that is not JSON');
-    const given = await this.#give(parsed.value, forwarded);
-    this.#json(answer.statusCode, given, headers);
-  }
-
-  /** What of a server's message the client gets; undefined for nothing. */
-  async #give(value: Json, { exchange, permit }: Forwarded): Promise<JsonObject | undefined> {
-    const { session } = this.#options.admitted;
-    const { decisionId } = permit;
-    const verdict = exchange.judge(value);
-    if (verdict.kind !== 'forward' && verdict.kind !== 'list') {
-      const { code, message } = verdict.fault;
-      session.record({ decisionId, kind: 'refused', data: { code, policy: null, message } });
-    }
-    switch (verdict.kind) {
-      case 'forward':
-        return this.#recorded(verdict.value, permit);
-      case 'list':
-        for (const { name, fault } of verdict.withheld) {
-          session.record({ decisionId, kind: 'withheld', data: { name, code: fault.code, message: fault.message } });
-        }
-        return this.#recorded(verdict.keep(await this.#visible(verdict.items)), permit);
-      case 'refuse':
-        return verdict.value;
-      case 'answer':
-        await this.#upstream.reply(verdict.value, exchange.session);
-        return undefined;
-      case 'drop':
-        return undefined;
-    }
-  }
-
-  /** Which items of a list the subject may use, each asked of the policy. */
-  async #visible(items: readonly ListedItem[]): Promise<ReadonlySet<ListedItem>> {
-    const { session } = this.#options.admitted;
-    const kept = new Set<ListedItem>();
-    for (const item of items) {
-      const answer = await session.authorize({ facts: this.#facts(listOperation(item, this.#place), undefined) });
-      if ('refusal' in answer) continue;
-      answer.permit.complete({ status: 'ok' });
-      kept.add(item);
-    }
-    return kept;
-  }
-
-  /** Event by event, each as soon as it came; comments keep a silent stream alive. */
-  async #stream(forwarded: Forwarded, answer: Dispatcher.ResponseData, headers: Record<string, string>): Promise<void> {
-    const { response, services } = this.#options;
-    const { exchange } = forwarded;
-    response.writeHead(answer.statusCode, {
-      ...{ 'content-type': 'text/event-stream', 'cache-control': 'no-store' },
-      ...headers,
-    });
-    response.flushHeaders();
-    const beat = setInterval(() => response.write(keepAliveText), services.options.limits.mcpKeepAliveMs);
-    try {
-      const reader = new SseReader();
-      for await (const chunk of answer.body) {
-        for (const { id, type, data, retry } of reader.push(chunk as Buffer)) {
-          if (type !== 'message') continue;
-          const place = { retry, ...(id !== undefined && { id: exchange.sealEventId(id) }) };
-          const given = data === '' ? '' : await this.#event(data, forwarded);
-          if (given !== undefined) await this.#write(sseEvent({ ...place, data: given }));
-        }
-      }
-      response.end();
-    } finally {
-      clearInterval(beat);
-    }
-  }
-
-  /** The data of one event, as the client gets it; undefined when it does not. */
-  async #event(data: string, forwarded: Forwarded): Promise<string | undefined> {
-    const parsed = parseJson(Buffer.from(data));
-    if ('fault' in parsed) throw new Error('an event that is not JSON');
-    const given = await this.#give(parsed.value, forwarded);
-    return given === undefined ? undefined : JSON.stringify(given);
-  }
-
-  async #write(text: string): Promise<void> {
-    const { response } = this.#options;
-    if (response.write(text) || response.destroyed) return;
-    await new Promise<void>((resolve) => {
-      const done = () => {
-        response.removeListener('drain', done);
-        response.removeListener('close', done);
-        resolve();
-      };
-      response.on('drain', done);
-      response.on('close', done);
-    });
-  }
-
-  /** Counts a message, and keeps it in the recording up to its bound. @throws GatewayError past what policy allows */
-  #recorded(value: JsonObject, { plan, decisionId }: Permit<OperationPlan>): JsonObject {
-    const { admitted, services } = this.#options;
-    const bytes = Buffer.from(JSON.stringify(value));
-    this.#bytes += bytes.length;
-    if (this.#bytes > plan.maxBytes)
-      throw new GatewayError('limit_reached', 'The answer is longer than policy allows.');
-    if (plan.recordBodies) {
-      const { httpRecordBytesPerBodyMax } = services.options.limits;
-      const data = bytes.subarray(0, httpRecordBytesPerBodyMax);
-      admitted.session.record({ decisionId, kind: 'body', data });
-    }
-    return value;
-  }
-
   #refuse(message: McpMessage, refusal: Refusal, status?: number): void {
     const { decisionId, code, policy, message: words } = refusal;
     const { session } = this.#options.admitted;
@@ -366,23 +236,7 @@ class McpServe {
   }
 
   #answer({ status, body }: McpAnswer): void {
-    this.#json(status, body);
-  }
-
-  #json(status: number, body: JsonObject | undefined, headers: Record<string, string> = {}): void {
-    const { response } = this.#options;
-    if (response.headersSent || response.destroyed) return;
-    if (body === undefined) {
-      response.writeHead(status, { 'content-length': '0', ...headers });
-      response.end();
-      return;
-    }
-    const bytes = Buffer.from(JSON.stringify(body));
-    response.writeHead(status, {
-      ...{ 'content-type': 'application/json', 'cache-control': 'no-store' },
-      ...{ 'content-length': String(bytes.length), ...headers },
-    });
-    response.end(bytes);
+    sendJson(this.#options.response, status, body);
   }
 }
 

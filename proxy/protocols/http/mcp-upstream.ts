@@ -25,7 +25,7 @@ export class McpUpstream {
     const { upstream } = this.#admitted.mapped;
     const { pool, credential } = this.#services.of(upstream);
     const own = await credential.header(this.#admitted.token);
-    return await pool.request({
+    const answer = await pool.request({
       path: upstream.mcp ?? '/',
       method: method as Dispatcher.HttpMethod,
       headers: Object.fromEntries([['host', hostOf(upstream)], ...headers, ...(own === undefined ? [] : [own])]),
@@ -35,6 +35,8 @@ export class McpUpstream {
       // A stream of events says something when there is something to say.
       bodyTimeout: 0,
     });
+    if (answer.statusCode === 401) credential.refused(this.#admitted.token);
+    return answer;
   }
 
   /** Answers a request of the server that nobody behind the gateway may answer. */

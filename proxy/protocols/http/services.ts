@@ -5,6 +5,7 @@ import { UpstreamCredential } from './credentials.ts';
 import { type AllowedHeaders, allowHeaders } from './headers.ts';
 import type { HttpAdapterOptions } from './index.ts';
 import { McpSessions, Sealer, ToolPins } from './mcp/index.ts';
+import { openFirstUses } from './mcp-pins.ts';
 import { createPool } from './pool.ts';
 import { createRoutes, type Routes } from './routes.ts';
 import type { HttpUpstream } from './upstreams.ts';
@@ -28,10 +29,10 @@ export class Services {
   readonly mcp: { readonly pins: ToolPins; readonly sessions: McpSessions; readonly sealer: Sealer };
   readonly #upstreams = new Map<string, UpstreamServices>();
 
-  /** @throws Error when routes cannot be read */
+  /** @throws Error when routes, or the file of pins, cannot be read */
   constructor(options: HttpAdapterOptions) {
     this.options = options;
-    const { upstreams, hosts, url, clock, limits } = options;
+    const { upstreams, hosts, url, clock, limits, mcpPins } = options;
     const known = [
       ...hosts,
       ...upstreams.flatMap(({ ownHost }) => ownHost ?? []),
@@ -44,7 +45,7 @@ export class Services {
     this.headers = allowed;
     const now = () => clock.nowMs();
     this.mcp = {
-      pins: new ToolPins({ clock: now }),
+      pins: new ToolPins({ clock: now, firstUses: mcpPins === undefined ? undefined : openFirstUses(mcpPins) }),
       sessions: new McpSessions({ clock: now, randomBytes }),
       sealer: new Sealer(randomBytes(32)),
     };

@@ -13,10 +13,8 @@ export interface Target {
   readonly query: readonly Header[];
 }
 
-/** What an upstream is known to take as part of a name, although other servers give it a meaning. */
+/** What the upstreams of a listener take as part of a name, although other servers give it a meaning. */
 export interface TargetOptions {
-  /** `;` in a path. Elsewhere it begins parameters that a server leaves out before it looks a path up (`/admin;x`). */
-  readonly semicolons?: boolean | undefined;
   /** `%2F` in a segment, as GitLab and npm have it; it stays encoded. Elsewhere it is decoded before the path is split. */
   readonly encodedSlashes?: boolean | undefined;
 }
@@ -59,7 +57,8 @@ export function parseTarget(url: string, options: TargetOptions = {}): Target | 
 
 function parsePath(path: string, options: TargetOptions): readonly string[] | Refused<400 | 414> {
   if (path.includes('//')) return malformed('The path has an empty segment.');
-  if (path.includes(';') && !options.semicolons) return malformed('The path has a semicolon in it.');
+  // It begins parameters that many servers leave out before they look a path up (`/admin;x`).
+  if (path.includes(';')) return malformed('The path has a semicolon in it.');
   if ((options.encodedSlashes ? ambiguousButSlash : ambiguous).test(path)) {
     return malformed('The path has an escape in it that servers read differently.');
   }

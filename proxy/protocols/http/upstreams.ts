@@ -13,6 +13,9 @@ export type HttpCredential =
       readonly clientSecret: string;
       readonly scope: string | undefined;
       readonly audience: string | undefined;
+      readonly resource: string | undefined;
+      /** The gateway's own token, which says in an exchange who acts; undefined when none is shown. */
+      readonly actor: { readonly scope: string | undefined; readonly resource: string | undefined } | undefined;
     };
 
 /** An HTTP API or MCP server the gateway holds credentials for. */

@@ -18,8 +18,8 @@ allow if {
 
 known if input.action.name in {
 	"initialize", "logging/setLevel", "notifications/cancelled", "notifications/initialized",
-	"notifications/progress", "ping", "prompts/list", "resources/list", "resources/templates/list",
-	"response", "server/discover", "session/end", "session/stream", "subscriptions/listen", "tools/list",
+	"notifications/progress", "notifications/roots/list_changed", "ping", "prompts/list", "resources/list",
+	"resources/templates/list", "response", "server/discover", "session/end", "session/stream", "subscriptions/listen", "tools/list",
 }
 
 # METADATA

@@ -245,3 +245,17 @@ describe('loadConfig', () => {
     await expect(loadConfig('/nowhere/sallyport.yaml')).rejects.toThrow('/nowhere/sallyport.yaml:1:1: cannot be read');
   });
 });
+
+describe('a token that the gateway asks for', () => {
+  const asking = (url: string) =>
+    `${complete}  - { name: crm, protocol: http, address: "crm:443", tls: { mode: verify-full }, credential: { token_exchange: { token_url: "${url}", client_id: g, client_secret: "env:S", actor: { scope: acting } } } }\n`;
+  const at = 'upstreams[1].credential.token_exchange.token_url';
+
+  test.each(['http://idp.example/token', 'https://'])('is not asked for in clear, or nowhere: %s', (url) => {
+    expect(problemsOf(asking(url))).toMatchObject([{ path: at, line: 28 }]);
+  });
+
+  test.each(['https://idp.example/token', 'http://127.0.0.1:1/token'])('is asked for at %s', (url) => {
+    expect(problemsOf(asking(url))).toEqual([]);
+  });
+});

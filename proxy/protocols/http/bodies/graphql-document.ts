@@ -17,7 +17,7 @@ import { limits } from '../../../core/limits.ts';
 import type { Json, JsonObject } from '../../../core/types.ts';
 import type { GraphqlOperation, Refused } from '../contract.ts';
 import { malformed, refused } from '../refused.ts';
-import { isExactNumber } from './json.ts';
+import { isExactNumber } from './digits.ts';
 
 /** A document that is refused, thrown inside this file to get out of its recursion. */
 class Unreadable extends Error {

@@ -7,23 +7,44 @@ import { limits } from '../../../core/limits.ts';
 import type { Json } from '../../../core/types.ts';
 import type { Refused } from '../contract.ts';
 import { malformed, refused } from '../refused.ts';
+import { isExactNumber, parseWithDigits } from './digits.ts';
 
 /** Reads a JSON text. Linear in its length; `JSON.parse` has the last word on what is JSON. */
 export function parseJson(bytes: Uint8Array): { readonly value: Json } | Refused<400 | 413> {
-  if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) {
-    return malformed('The JSON begins with a byte order mark.');
-  }
-  if (!isUtf8(bytes)) return malformed('The JSON is not UTF-8.');
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
-  return parseJsonText(text);
+  const text = textOf(bytes);
+  return typeof text === 'string' ? parseJsonText(text) : text;
+}
+
+/**
+ * Reads what an upstream answers. Nobody decides by it, so that it may have numbers of any size, which keep their digits,
+ * and as many members as its bytes hold; an object with the same name twice is refused all the same, for a mask finds one.
+ */
+export function parseAnswerJson(bytes: Uint8Array): { readonly value: Json } | Refused<400 | 413> {
+  const text = textOf(bytes);
+  return typeof text === 'string' ? read(text, { strict: false, parse: parseWithDigits }) : text;
 }
 
 /** Reads a JSON text that came as characters, in a query for example. */
 export function parseJsonText(text: string): { readonly value: Json } | Refused<400 | 413> {
-  const problem = new Inspection(text).run();
+  return read(text, { strict: true, parse: JSON.parse });
+}
+
+function textOf(bytes: Uint8Array): string | Refused<400 | 413> {
+  if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) {
+    return malformed('The JSON begins with a byte order mark.');
+  }
+  if (!isUtf8(bytes)) return malformed('The JSON is not UTF-8.');
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+}
+
+function read(
+  text: string,
+  { strict, parse }: { readonly strict: boolean; readonly parse: (text: string) => Json },
+): { readonly value: Json } | Refused<400 | 413> {
+  const problem = new Inspection(text, strict).run();
   if (problem !== undefined) return problem;
   try {
-    return { value: JSON.parse(text) };
+    return { value: parse(text) };
   } catch {
     return malformed('The JSON cannot be parsed.');
   }
@@ -35,14 +56,17 @@ export function parseJsonText(text: string): { readonly value: Json } | Refused<
  */
 class Inspection {
   readonly #text: string;
+  readonly #strict: boolean;
   /** The names that each open object has had so far, by how they fold; undefined for an array. */
   readonly #open: (Map<string, string> | undefined)[] = [];
   #at = 0;
   #members = 0;
   #nameNext = false;
 
-  constructor(text: string) {
+  /** @param strict - false for what only has to be the same to whoever masks it and whoever reads it */
+  constructor(text: string, strict: boolean) {
     this.#text = text;
+    this.#strict = strict;
   }
 
   run(): Refused<400 | 413> | undefined {
@@ -62,7 +86,7 @@ class Inspection {
       if (this.#open.length > httpJsonDepthMax) {
         return refused(413, 'operation_too_large', `The JSON is nested deeper than ${httpJsonDepthMax} levels.`);
       }
-      if (this.#members > httpJsonMembersMax) {
+      if (this.#strict && this.#members > httpJsonMembersMax) {
         return refused(413, 'operation_too_large', `The JSON has more than ${httpJsonMembersMax} members.`);
       }
     }
@@ -93,7 +117,7 @@ class Inspection {
     const value = unquoted(written);
     if (value === undefined) return undefined;
     // Only an escape can write these: the text is UTF-8, and a raw control character is no JSON.
-    if (value.length < written.length - 2) {
+    if (this.#strict && value.length < written.length - 2) {
       if (!value.isWellFormed()) return 'The JSON has half a character in it (a lone surrogate).';
       if (value.includes('\0')) return 'The JSON has a NUL in a string.';
     }
@@ -111,7 +135,7 @@ class Inspection {
   #name(name: string): string | undefined {
     if (name === '__proto__') return 'The JSON has a member that JavaScript gives a meaning of its own.';
     // Go and others match names without regard to case, and the last one wins.
-    const fold = name.toUpperCase().toLowerCase();
+    const fold = this.#strict ? name.toUpperCase().toLowerCase() : name;
     const names = this.#open.at(-1);
     const before = names?.get(fold);
     if (before === name) return 'The JSON has an object with the same name twice.';
@@ -125,7 +149,7 @@ class Inspection {
     number.lastIndex = this.#at;
     const [literal = ''] = number.exec(this.#text) ?? [];
     this.#at += literal.length;
-    return isExactNumber(literal) ? undefined : 'The JSON has a number that parsers read differently.';
+    return !this.#strict || isExactNumber(literal) ? undefined : 'The JSON has a number that parsers read differently.';
   }
 }
 
@@ -136,26 +160,4 @@ function unquoted(quoted: string): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-/**
- * Whether a JSON number is the same to whoever reads it as a double, an integer of 64 bits or a decimal: not past 2⁵³,
- * no digits that a double drops, no negative zero.
- */
-export function isExactNumber(literal: string): boolean {
-  const value = Number(literal);
-  if (Number.isNaN(value) || Math.abs(value) > Number.MAX_SAFE_INTEGER || Object.is(value, -0)) return false;
-  // A decimal number of 15 digits survives being a double; most are short enough to be sure at a glance.
-  if (literal.length <= 15 && !/e/i.test(literal)) return true;
-  return decimal(literal) === decimal(String(value));
-}
-
-/** A number's digits without zeros around them, and its exponent, as text. */
-function decimal(literal: string): string {
-  const [, sign = '', whole = '', fraction = '', exponent = '0'] =
-    /^(-?)(\d+)(?:\.(\d+))?(?:e([+-]?\d+))?$/i.exec(literal) ?? [];
-  const digits = (whole + fraction).replace(/^0+/, '');
-  const trimmed = digits.replace(/(?<!0)0+$/, '');
-  const power = trimmed === '' ? 0 : Number(exponent) - fraction.length + (digits.length - trimmed.length);
-  return `${sign}${trimmed}e${power}`;
 }

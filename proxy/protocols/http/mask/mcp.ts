@@ -1,6 +1,7 @@
 import { GatewayError } from '../../../core/errors.ts';
 import { createJsonMasker, createTextMasker, JsonPaths } from '../../../core/masker.ts';
 import type { Fault, Json, JsonObject } from '../../../core/types.ts';
+import { parseWithDigits } from '../bodies/digits.ts';
 import { type ContentMasks, prepareMasks, type ReadyMasks } from './content.ts';
 
 /**
@@ -115,15 +116,13 @@ class ResultMask {
 
   /** A value that paths lead into. */
   #json(value: Json): Json {
-    return JSON.parse(this.#document(JSON.stringify(value), this.#masks)) as Json;
+    return parseWithDigits(this.#document(JSON.stringify(value), this.#masks));
   }
 
   /** A value that only detectors look through. */
   #found(value: JsonObject): JsonObject {
     if (this.#masks.text === undefined) return value;
-    const masked: Json = JSON.parse(
-      this.#document(JSON.stringify(value), { paths: noPaths, text: this.#masks.text }),
-    ) as Json;
+    const masked = parseWithDigits(this.#document(JSON.stringify(value), { paths: noPaths, text: this.#masks.text }));
     if (!isObject(masked)) throw unknown();
     return masked;
   }
@@ -139,7 +138,7 @@ class ResultMask {
 const noPaths = new JsonPaths([]);
 
 function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !JSON.isRawJSON(value);
 }
 
 /** What no text is in for a machine to read. */

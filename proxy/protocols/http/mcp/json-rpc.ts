@@ -93,9 +93,9 @@ export function isId(value: Json | undefined): value is RequestId {
   return typeof value === 'number' ? Number.isSafeInteger(value) : isText(value, idLengthMax);
 }
 
-/** A JSON object, and no array. */
+/** A JSON object, no array, and no number that kept its digits (`bodies/digits.ts`). */
 export function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !JSON.isRawJSON(value);
 }
 
 /** Text of 1 to `lengthMax` code units, without control characters, invisible ones and halves of pairs. */

@@ -92,6 +92,28 @@ export function isServerRequest(method: string): method is ServerRequest {
   return method === 'sampling/createMessage' || method === 'elicitation/create' || method === 'roots/list';
 }
 
+/** What each capability of a client that may be allowed lets its server ask for. */
+export const serverRequestOf: Readonly<Record<string, ServerRequest>> = {
+  sampling: 'sampling/createMessage',
+  elicitation: 'elicitation/create',
+  roots: 'roots/list',
+};
+
+/**
+ * What `data.config.mcp.upstreams.NAME.server_requests` lets a server ask of clients (`sampling`, `elicitation`, `roots`);
+ * nothing without it, and nothing for a name that is not known.
+ */
+export function allowedServerRequests({ mcp }: JsonObject, upstream: string): ReadonlySet<ServerRequest> {
+  const upstreams = isObject(mcp) && isObject(mcp.upstreams) ? mcp.upstreams : {};
+  const own = Object.hasOwn(upstreams, upstream) ? upstreams[upstream] : undefined;
+  const names = isObject(own) && Array.isArray(own.server_requests) ? (own.server_requests as readonly Json[]) : [];
+  return new Set(
+    names.flatMap((name) =>
+      typeof name === 'string' && Object.hasOwn(serverRequestOf, name) ? (serverRequestOf[name] ?? []) : [],
+    ),
+  );
+}
+
 /** The rules of a method; undefined when it does not pass in that era. */
 export function methodRules(
   kind: 'request' | 'notification',

@@ -1,15 +1,8 @@
 /** A client's message as it goes upstream: only members that were understood, and no offer that nobody would keep. */
 import type { Json, JsonObject } from '../../../core/types.ts';
 import { isId, isObject, isText, type RequestId } from './json-rpc.ts';
-import type { ServerRequest } from './methods.ts';
+import { type ServerRequest, serverRequestOf } from './methods.ts';
 import { metaNames } from './versions.ts';
-
-/** Which capability of a client answers which request of a server. */
-const capabilities: Readonly<Record<string, ServerRequest>> = {
-  sampling: 'sampling/createMessage',
-  elicitation: 'elicitation/create',
-  roots: 'roots/list',
-};
 
 /** Writes a request or notification anew. What the client offered and the gateway would refuse is taken out. */
 export function outgoing(
@@ -55,7 +48,7 @@ function outgoingMeta(meta: JsonObject, allowed: ReadonlySet<ServerRequest>): Js
 function offered(offer: JsonObject, allowed: ReadonlySet<ServerRequest>): JsonObject {
   return Object.fromEntries(
     Object.entries(offer).filter(([name]) => {
-      const asked = Object.hasOwn(capabilities, name) ? capabilities[name] : undefined;
+      const asked = Object.hasOwn(serverRequestOf, name) ? serverRequestOf[name] : undefined;
       return asked !== undefined && allowed.has(asked);
     }),
   );

@@ -23,6 +23,8 @@ export interface ListedItem {
 export interface WithheldItem {
   readonly name: string;
   readonly fault: Fault;
+  /** Of a tool's definition as it is now: what would have to be named for it to be accepted. */
+  readonly sha256?: string | undefined;
 }
 
 /** A list, taken apart. */
@@ -83,7 +85,7 @@ export function readList(
     const definition = method === 'tools/list' ? withoutTasks(entry) : entry;
     const status = method === 'tools/list' ? see(definition) : undefined;
     const fault = status && statusFault(status);
-    if (fault !== undefined) withheld.push({ name, fault });
+    if (fault !== undefined) withheld.push({ name, fault, sha256: status?.sha256 });
     else items.push({ era, method, target: targetOf(method, name), definition, status });
   }
   return {

@@ -43,10 +43,20 @@ interface Pin {
 
 const unknownTool: ToolStatus = { state: 'unknown', sha256: '', definition: undefined };
 
+/** What tools were at their first use, for longer than the gateway runs. */
+export interface FirstUses {
+  /** SHA-256 of the definition that was accepted; undefined when there was none. */
+  get(upstream: string, tool: string): string | undefined;
+  /** Keeps the first one. False when it cannot be kept: the tool is then not accepted. */
+  keep(upstream: string, tool: string, sha256: string): boolean;
+}
+
 /** What the pins are made from. */
 export interface ToolPinsInit {
   /** Milliseconds since the epoch. */
   readonly clock: () => number;
+  /** Without it they are remembered while the gateway runs. */
+  readonly firstUses?: FirstUses | undefined;
 }
 
 /**
@@ -56,12 +66,14 @@ export interface ToolPinsInit {
  */
 export class ToolPins {
   readonly #clock: () => number;
+  readonly #firstUses: FirstUses;
   readonly #upstreams = new Map<string, Map<string, Pin>>();
   #pins = 0;
   #length = 0;
 
-  constructor({ clock }: ToolPinsInit) {
+  constructor({ clock, firstUses }: ToolPinsInit) {
     this.#clock = clock;
+    this.#firstUses = firstUses ?? { get: () => undefined, keep: () => true };
   }
 
   /**
@@ -82,8 +94,10 @@ export class ToolPins {
     const fits = text.length <= Math.min(limits.mcpToolDefinitionLengthMax, room);
     if (pin === undefined) {
       if (!fits || this.#pins >= limits.mcpToolPinsMax) return unusable;
+      const earlier = this.#firstUses.get(upstream, name);
+      if (earlier === undefined && !this.#firstUses.keep(upstream, name, sha256)) return unusable;
       const times = { firstSeenAtMs: this.#clock(), changedAtMs: undefined };
-      pins.set(name, { first: sha256, last: sha256, definition, length: text.length, ...times });
+      pins.set(name, { first: earlier ?? sha256, last: sha256, definition, length: text.length, ...times });
       this.#upstreams.set(upstream, pins);
       this.#pins += 1;
       this.#length += text.length;

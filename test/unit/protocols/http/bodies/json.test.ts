@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { limits } from '../../../../../proxy/core/limits.ts';
-import { isExactNumber, parseJson } from '../../../../../proxy/protocols/http/bodies/json.ts';
+import { isExactNumber, parseWithDigits } from '../../../../../proxy/protocols/http/bodies/digits.ts';
+import { parseAnswerJson, parseJson } from '../../../../../proxy/protocols/http/bodies/json.ts';
 import { randomFrom } from '../random.ts';
 
 function read(text: string | Uint8Array) {
@@ -185,6 +186,52 @@ describe('a number is exact', () => {
       // An eighteenth digit is one that no double keeps.
       const [digits = ''] = /[1-9][\d.]+$/.exec(String(value)) ?? [];
       if (digits.replace('.', '').length === 17) expect(isExactNumber(`${value}1`)).toBe(false);
+    }
+  });
+});
+
+describe('an answer', () => {
+  const answer = (text: string) => parseAnswerJson(Buffer.from(text));
+
+  test.each([
+    '12345678901234567890',
+    '-9223372036854775808',
+    '1E400',
+    '-0',
+    '0.10000000000000000000001',
+    '[1,{"a":9007199254740993,"b":0.5}]',
+    '{"text":"9007199254740993","ID":1,"id":2,"half":"\\ud83d","nul":"\\u0000"}',
+  ])('keeps its digits: %s', (text) => {
+    const read = answer(text);
+    expect('value' in read && JSON.stringify(read.value)).toBe(text);
+  });
+
+  test('may have as many members as there are bytes', () => {
+    const many = JSON.stringify(Array.from({ length: limits.httpJsonMembersMax + 1 }, (_, index) => index));
+    expect(read(many)).toEqual({ refused: 413 });
+    expect('value' in answer(many)).toBe(true);
+  });
+
+  test.each([
+    '{"a":1,"a":2}',
+    '{"a":1,"\\u0061":2}',
+    '{"__proto__":1}',
+    '[1',
+    '01',
+    '+1',
+    '1.',
+    '{"a":1}x',
+    '"\ufeff',
+    '',
+  ])('is refused: %s', (text) => {
+    expect('fault' in answer(text)).toBe(true);
+  });
+
+  test('is one that an ordinary parser reads alike where nothing is large', () => {
+    const random = randomFrom(9);
+    for (let round = 0; round < 500; round++) {
+      const value = { a: random(2 ** 32) / 7, b: [random(2 ** 32), -random(9)], c: 'e1-0' };
+      expect(parseWithDigits(JSON.stringify(value))).toEqual(JSON.parse(JSON.stringify(value)));
     }
   });
 });
