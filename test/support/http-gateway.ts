@@ -14,7 +14,12 @@ import type { Clock } from '../../proxy/core/ports.ts';
 import type { JsonObject } from '../../proxy/core/types.ts';
 import { type RunningGateway, startGateway } from '../../proxy/main.ts';
 import { defaultBundle, merge, parseTrail, repositoryData } from './gateway.ts';
-import { type GatewayFiles, type HttpUpstreamFiles, writeGatewayFiles } from './gateway-files.ts';
+import {
+  type GatewayFiles,
+  type GatewayFilesOptions,
+  type HttpUpstreamFiles,
+  writeGatewayFiles,
+} from './gateway-files.ts';
 import { type Oidc, startOidc, type TokenRequest } from './oidc.ts';
 
 /** How the gateway under test differs from the usual one. */
@@ -27,6 +32,7 @@ export interface HttpGatewayOptions {
   readonly tls?: boolean;
   readonly clock?: Clock;
   readonly oidc?: Oidc;
+  readonly config?: GatewayFilesOptions['config'];
 }
 
 /** A gateway under test. */
@@ -56,6 +62,7 @@ export async function startHttpGateway(options: HttpGatewayOptions): Promise<Htt
     bundle: options.bundle ?? defaultBundle,
     data: merge(await repositoryData(), options.data ?? {}),
     ...(options.limits && { limits: options.limits }),
+    ...(options.config && { config: options.config }),
     upstreams: [],
     http: { upstreams: options.upstreams, ...(options.tls && { tls: options.tls }) },
   });
