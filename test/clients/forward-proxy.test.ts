@@ -20,7 +20,14 @@ beforeAll(async () => {
   gateway = await startHttpGateway({
     upstreams: [
       {
-        ...{ name: 'crm', host: '127.0.0.1', port: api.port, ca: certificates.ca, ownHost: 'crm.example' },
+        ...{
+          name: 'crm',
+          host: '127.0.0.1',
+          port: api.port,
+          ca: certificates.ca,
+          serverName: 'crm.example',
+          ownHost: 'crm.example',
+        },
         routes: [{ path: '/{page}' }],
       },
     ],

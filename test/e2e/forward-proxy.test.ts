@@ -38,7 +38,15 @@ beforeAll(async () => {
   gateway = await startHttpGateway({
     upstreams: [
       {
-        ...{ name: 'crm', host: '127.0.0.1', port: api.port, ca: certificates.ca, ownHost: 'crm.example', secret },
+        ...{
+          name: 'crm',
+          host: '127.0.0.1',
+          port: api.port,
+          ca: certificates.ca,
+          serverName: 'crm.example',
+          ownHost: 'crm.example',
+          secret,
+        },
         credential: { header: { name: 'x-api-key', value: 'SECRET' } },
         routes: [{ path: '/customers/{id}' }, { path: '/admin/users' }],
       },
@@ -311,7 +319,16 @@ describe('CONNECT', () => {
 describe('without a certificate authority', () => {
   test('TLS to an upstream is not let through unread', async () => {
     const blind = await startHttpGateway({
-      upstreams: [{ name: 'crm', host: '127.0.0.1', port: api.port, ca: certificates.ca, ownHost: 'crm.example' }],
+      upstreams: [
+        {
+          name: 'crm',
+          host: '127.0.0.1',
+          port: api.port,
+          ca: certificates.ca,
+          serverName: 'crm.example',
+          ownHost: 'crm.example',
+        },
+      ],
       forward: { inspects: false, upstreams: ['crm'] },
       data: { upstreams: { egress: {} }, http: { destinations: ['crm'] } },
       oidc: gateway.oidc,

@@ -17,6 +17,7 @@ import {
   ReadResourceRequestSchema,
   ResultSchema,
   SubscribeRequestSchema,
+  UnsubscribeRequestSchema,
 } from '@modelcontextprotocol/sdk/types.js';
 import { createMcpHandler, InMemoryServerEventBus, Server as StatelessServer } from '@modelcontextprotocol/server';
 
@@ -47,6 +48,9 @@ export interface Offer {
   tools: OfferedTool[];
   resources?: { uri: string; name: string }[];
   prompts?: { name: string; description?: string }[];
+  /** Of the session era: the contents of a resource, and the messages of a prompt, in the place of a text. */
+  read?(uri: string): { uri: string; mimeType: string; text?: string; blob?: string };
+  prompt?(name: string, args: Readonly<Record<string, string>>): { role: 'user'; content: unknown }[];
 }
 
 /** A running server. */
@@ -99,12 +103,15 @@ export async function startSessionServer(offer: Offer): Promise<TestServer> {
     });
     server.setRequestHandler(ListResourcesRequestSchema, () => ({ resources: offer.resources ?? [] }));
     server.setRequestHandler(ReadResourceRequestSchema, ({ params }) => ({
-      contents: [{ uri: params.uri, text: `contents of ${params.uri}` }],
+      contents: [offer.read?.(params.uri) ?? { uri: params.uri, text: `contents of ${params.uri}` }] as never,
     }));
     server.setRequestHandler(SubscribeRequestSchema, () => ({}));
+    server.setRequestHandler(UnsubscribeRequestSchema, () => ({}));
     server.setRequestHandler(ListPromptsRequestSchema, () => ({ prompts: offer.prompts ?? [] }));
-    server.setRequestHandler(GetPromptRequestSchema, ({ params }) => ({
-      messages: [{ role: 'user', content: { type: 'text', text: `prompt ${params.name}` } }],
+    server.setRequestHandler(GetPromptRequestSchema, ({ params: { name, arguments: args = {} } }) => ({
+      messages: (offer.prompt?.(name, args) ?? [
+        { role: 'user', content: { type: 'text', text: `prompt ${name}` } },
+      ]) as never,
     }));
     server.setRequestHandler(CompleteRequestSchema, () => ({ completion: { values: ['one', 'two'] } }));
     return server;

@@ -18,6 +18,7 @@ import type { OperationPlan } from './plan.ts';
 import { supports } from './plan.ts';
 import { challenge, sendProblem, statusOf } from './refuse.ts';
 import type { Services } from './services.ts';
+import { ConnectionSessions } from './sessions.ts';
 import { findUpstream, hostOf, type Mapped } from './upstreams.ts';
 import { serveUpgrade } from './websocket/upgrade.ts';
 
@@ -33,6 +34,8 @@ export interface Admitted {
   readonly identity: Identity;
   readonly token: string;
   readonly place: Place;
+  /** The session is in use until this is called. */
+  readonly release: () => void;
 }
 
 /** Serves one connection. */
@@ -41,11 +44,7 @@ export class HttpConnection implements RequestHandler {
   readonly #gateway: Gateway;
   readonly #services: Services;
   readonly #read: (request: IncomingMessage) => CanonicalResult;
-  /** By upstream and token, the oldest first. */
-  readonly #sessions = new Map<string, SessionHandle>();
-  /** Requests that came together look for their session one after the other: none is opened that nobody closes. */
-  #turn: Promise<unknown> = Promise.resolve();
-  #closed = false;
+  readonly #sessions: ConnectionSessions;
   /** Facts of requests that came before, by session and request line: one object, so that it can key a decision. */
   readonly #facts = new WeakMap<SessionHandle, Map<string, OperationFacts<OperationPlan>>>();
 
@@ -71,6 +70,7 @@ export class HttpConnection implements RequestHandler {
     this.#gateway = gateway;
     this.#services = services;
     this.#read = read;
+    this.#sessions = new ConnectionSessions(services.options.limits.httpSessionsPerConnectionMax);
   }
 
   request(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
@@ -104,11 +104,8 @@ export class HttpConnection implements RequestHandler {
 
   /** Ends the sessions: the client is gone. */
   async close(): Promise<void> {
-    this.#closed = true;
-    await this.#turn;
     await this.#upgraded;
-    for (const session of this.#sessions.values()) await session.close({ status: 'ok' });
-    this.#sessions.clear();
+    await this.#sessions.close();
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> {
@@ -134,28 +131,42 @@ export class HttpConnection implements RequestHandler {
       this.#refuse(response, fault, undefined, identity, mapped, read.request);
       return;
     }
-    const { mapped, session } = admitted;
-    if (mapped.upstream.mcp !== undefined && mapped.path === mapped.upstream.mcp) {
-      await serveMcp({ admitted, incoming: request, response, expectsContinue, services: this.#services });
-      return;
+    const { mcp } = admitted.mapped.upstream;
+    try {
+      if (mcp !== undefined && admitted.mapped.path === mcp) {
+        await serveMcp({ admitted, incoming: request, response, expectsContinue, services: this.#services });
+      } else {
+        await this.#exchange(admitted, request, response, expectsContinue);
+      }
+    } finally {
+      admitted.release();
     }
+  }
+
+  async #exchange(
+    admitted: Admitted,
+    incoming: IncomingMessage,
+    response: ServerResponse,
+    expectsContinue: boolean,
+  ): Promise<void> {
+    const { request, mapped, session } = admitted;
     const routed = this.#route(admitted);
     const { limits } = this.#services.options;
     const graphql = takesGraphql(admitted, routed.route.template);
-    const body = await bodyOf(read.request, request, response, expectsContinue, { graphql, limits });
+    const body = await bodyOf(request, incoming, response, expectsContinue, { graphql, limits });
     const facts = 'fault' in body ? this.#faulty(admitted, body.fault) : this.#factsOf(admitted, routed, body);
     const answer = await session.authorize({ facts });
     if ('refusal' in answer) {
       const { decisionId, code, policy, message } = answer.refusal;
       this.#record(admitted, decisionId, body);
       session.record({ decisionId, kind: 'refused', data: { code, policy: policy ?? null, message } });
-      sendProblem(response, answer.refusal, { close: !request.complete });
+      sendProblem(response, answer.refusal, { close: !incoming.complete });
       return;
     }
     const { permit } = answer;
     this.#record(admitted, permit.decisionId, body);
     const { upstream, path } = mapped;
-    const { queryText } = read.request;
+    const { queryText } = request;
     const { pool, credential } = this.#services.of(upstream);
     const header = await credential.header(admitted.token).catch((thrown: unknown) => {
       permit.complete({ status: 'error', code: 'upstream_unavailable' });
@@ -167,7 +178,7 @@ export class HttpConnection implements RequestHandler {
     if (expectsContinue && body.content !== undefined && !Buffer.isBuffer(body.content)) response.writeContinue();
     permit.complete(
       await serveExchange({
-        ...{ session, permit, request: read.request, response, dispatcher: pool, clock, limits },
+        ...{ session, permit, request, response, dispatcher: pool, clock, limits },
         target: queryText === '' ? path : `${path}?${queryText}`,
         headers: [...body.headers, ...(header === undefined ? [] : [header])],
         body: body.content,
@@ -192,9 +203,13 @@ export class HttpConnection implements RequestHandler {
       socket.end(`HTTP/1.1 ${statusOf(code)} Refused\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
       return;
     }
-    const body: ReadBody = { parsed: { kind: 'none' }, content: undefined, headers: [] };
-    const facts = this.#factsOf(admitted, this.#route(admitted), body, 'websocket');
-    await serveUpgrade({ admitted, facts, incoming: request, socket, head, services: this.#services });
+    try {
+      const body: ReadBody = { parsed: { kind: 'none' }, content: undefined, headers: [] };
+      const facts = this.#factsOf(admitted, this.#route(admitted), body, 'websocket');
+      await serveUpgrade({ admitted, facts, incoming: request, socket, head, services: this.#services });
+    } finally {
+      admitted.release();
+    }
   }
 
   /** Token → identity → session; each can refuse, and nothing of the request is believed before. */
@@ -217,13 +232,11 @@ export class HttpConnection implements RequestHandler {
       if (mapped === undefined) {
         return { fault: { code: 'upstream_unknown', message: 'There is nothing at this address.' }, identity };
       }
-      const known = identity;
-      const asked = this.#turn.then(() => this.#session(known, token, mapped, request));
-      this.#turn = asked.catch(() => {});
-      const session = await asked;
-      if ('fault' in session || 'refusal' in session) return session;
+      const held = await this.#session(identity, token, mapped, request);
+      if ('fault' in held || 'refusal' in held) return held;
+      const { session, release } = held;
       const place: Place = { upstream: mapped.upstream, config: session.config, masker };
-      return { request, mapped, session, identity, token, place };
+      return { request, mapped, session, identity, token, place, release };
     } catch (thrown) {
       const fault = asGatewayError(thrown, 'internal_error', 'The request could not be admitted.');
       return { fault, mapped, ...(identity && { identity }) };
@@ -231,45 +244,21 @@ export class HttpConnection implements RequestHandler {
   }
 
   /** The session of this subject at this upstream: the one of earlier requests while it lives. */
-  async #session(
-    identity: Identity,
-    token: string,
-    { upstream }: Mapped,
-    request: CanonicalRequest,
-  ): Promise<SessionHandle | { readonly fault: Fault } | { readonly refusal: Refusal }> {
-    const key = JSON.stringify([upstream.name, token]);
-    const known = this.#sessions.get(key);
-    if (known !== undefined && !known.signal.aborted) return known;
-    if (known !== undefined) {
-      this.#sessions.delete(key);
-      await known.close({ status: 'aborted' });
-    }
+  #session(identity: Identity, token: string, { upstream }: Mapped, request: CanonicalRequest) {
     const application = request.headers.find(([name]) => name === 'user-agent')?.[1] ?? '';
-    const opened = await this.#gateway.open({
-      protocol: 'http',
-      upstream: upstream.name,
-      identity,
-      clientAddress: this.#connection.clientAddress,
-      application: application.slice(0, 256),
-      requested: { host: request.host },
-      supports,
+    return this.#sessions.hold(JSON.stringify([upstream.name, token]), async () => {
+      const opened = await this.#gateway.open({
+        protocol: 'http',
+        upstream: upstream.name,
+        identity,
+        clientAddress: this.#connection.clientAddress,
+        application: application.slice(0, 256),
+        requested: { host: request.host },
+        supports,
+      });
+      if ('session' in opened) opened.session.signal.addEventListener('abort', () => this.#end(), { once: true });
+      return opened;
     });
-    if ('refusal' in opened) return opened;
-    const { httpSessionsPerConnectionMax } = this.#services.options.limits;
-    if (this.#sessions.size >= httpSessionsPerConnectionMax) {
-      const [oldest] = this.#sessions;
-      if (oldest !== undefined) {
-        this.#sessions.delete(oldest[0]);
-        await oldest[1].close({ status: 'ok' });
-      }
-    }
-    if (this.#closed) {
-      await opened.session.close({ status: 'aborted', code: 'client_gone' });
-      return { fault: { code: 'internal_error', message: 'The connection is gone.' } };
-    }
-    this.#sessions.set(key, opened.session);
-    opened.session.signal.addEventListener('abort', () => this.#end(), { once: true });
-    return opened.session;
   }
 
   /** A session was ended (killed, expired, drained): what is being answered goes on to its own end, nothing new begins here. */

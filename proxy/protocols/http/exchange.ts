@@ -137,7 +137,8 @@ class Exchange {
     this.#status = status;
     if (status === 401) this.#options.unauthorized();
     const headers = endToEnd(answer);
-    const bodiless = request.method === 'HEAD' || status === 204 || status === 304;
+    const bodiless =
+      request.method === 'HEAD' || status === 204 || status === 304 || single(answer['content-length']) === '0';
     const { json, text } = permit.plan;
     if (json.size + text.size > 0) {
       const made = createResponseMask({

@@ -20,8 +20,11 @@ export function encodeSegment(text: string): string {
   return encodeURIComponent(text).replace(/%(?:24|26|2C|3A|3B|3D|40)/g, decodeURIComponent);
 }
 
-/** A name or a value in a query; `:` `@` `$` `,` `/` `?` `!` `'` `(` `)` `*` stay as they are. */
+/**
+ * A name or a value in a query; `:` `@` `$` `,` `/` `!` `'` `(` `)` `*` stay as they are. A second `?` does not: a server
+ * that splits a target at each of them would lose what is behind it.
+ */
 export function encodeParameter(text: string): string {
-  if (/^[\w\-.~!$'()*,:@/?]*$/.test(text)) return text;
-  return encodeURIComponent(text).replace(/%(?:24|2C|2F|3A|3F|40)/g, decodeURIComponent);
+  if (/^[\w\-.~!$'()*,:@/]*$/.test(text)) return text;
+  return encodeURIComponent(text).replace(/%(?:24|2C|2F|3A|40)/g, decodeURIComponent);
 }

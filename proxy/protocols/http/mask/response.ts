@@ -35,7 +35,7 @@ export interface ResponseMaskOptions {
   readonly contentEncoding: string | undefined;
   /** Status 206. */
   readonly partial: boolean;
-  /** No body follows, whatever the headers say: HEAD, 1xx, 204, 304. */
+  /** No body follows, whatever the headers say: HEAD, 1xx, 204, 304, or a length of 0. */
   readonly bodiless: boolean;
   /** What is made of the maps is kept by their identity. */
   readonly masks: ContentMasks;

@@ -144,7 +144,7 @@ describe('a query', () => {
     ['?a=1;b', 'a=1%3Bb', [['a', '1;b']]],
     ['?a=1%26b=2', 'a=1%26b%3D2', [['a', '1&b=2']]],
     ['?filter[name]=x|y', 'filter%5Bname%5D=x%7Cy', [['filter[name]', 'x|y']]],
-    ['?u=http://h:1/p?q,r@s', 'u=http://h:1/p?q,r@s', [['u', 'http://h:1/p?q,r@s']]],
+    ['?u=http://h:1/p?q,r@s', 'u=http://h:1/p%3Fq,r@s', [['u', 'http://h:1/p?q,r@s']]],
     ['?u=http%3a%2f%2fh', 'u=http://h', [['u', 'http://h']]],
     ['?p=..%2f..%5c%23%25', 'p=../..%5C%23%25', [['p', '../..\\#%']]],
     ['?n=caf%C3%A9%0A', 'n=caf%C3%A9%0A', [['n', 'café\n']]],
