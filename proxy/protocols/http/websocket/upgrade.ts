@@ -14,6 +14,7 @@ import type { Header } from '../contract.ts';
 import type { OperationPlan } from '../plan.ts';
 import { problemOf, statusOf } from '../refuse.ts';
 import type { Services } from '../services.ts';
+import { hostOf } from '../upstreams.ts';
 import { inspectMessages, isInspected } from './inspect.ts';
 import { passBytes } from './pass.ts';
 
@@ -78,16 +79,22 @@ async function reach(
   const header = await credential.header(token);
   const { queryText, headers } = request;
   const key = randomBytes(16).toString('base64');
-  const upstream = await pool.upgrade({
+  const asked = pool.upgrade({
     path: queryText === '' ? mapped.path : `${mapped.path}?${queryText}`,
     method: 'GET',
     protocol: 'websocket',
     headers: {
+      host: hostOf(mapped.upstream),
       ...Object.fromEntries(headers.filter(([name]) => name !== 'sec-websocket-key')),
       ...(header && { [header[0]]: header[1] }),
       'sec-websocket-key': key,
       'sec-websocket-version': '13',
     },
+  });
+  const upstream = await asked.catch((thrown: unknown) => {
+    // Why is not told; it may have been the token.
+    credential.refused(token);
+    throw thrown;
   });
   upstream.socket.on('error', () => {});
   const protocol = agreed(upstream.headers, key, headers);
