@@ -4,9 +4,11 @@
  */
 import { hostname } from 'node:os';
 import { type Readiness, startAdmin } from './admin/index.ts';
+import { Approvals } from './approval/index.ts';
 import { type Audit, openAudit } from './audit/index.ts';
 import { loadMaterials, type Materials } from './config/materials.ts';
 import type { Address, Config } from './config.ts';
+import type { ApprovalDesk, ApprovalStore } from './core/approvals.ts';
 import { systemClock, ulids } from './core/clock.ts';
 import { Gate } from './core/gate.ts';
 import { type Listener, listen } from './core/listener.ts';
@@ -21,6 +23,7 @@ import { createMetrics, type Metrics } from './metrics/registry.ts';
 import { createPolicyEngine, type PolicyEngine } from './policy/engine.ts';
 import { createAdapter } from './protocols/index.ts';
 import { createRecorder, type Recorder } from './record/index.ts';
+import { openEmbeddedStore } from './store/index.ts';
 
 /** What a test may put in the place of the machine's. */
 export interface GatewayDependencies {
@@ -34,6 +37,8 @@ export interface RunningGateway {
   readonly listeners: readonly (Address & { readonly protocol: string })[];
   readonly admin: Address;
   readonly readiness: Readiness;
+  /** Where people decide on what is held. */
+  readonly approvals: ApprovalDesk;
   /** Activates the bundle, the data and the certificates again. @throws when one cannot be; what was active stays. */
   reload(): Promise<void>;
   /** Drains, then closes everything. Bounded by `drainTimeoutMs` and `closeTimeoutMs`. */
@@ -87,6 +92,7 @@ interface Services {
   readonly identity: IdentityService;
   readonly recorder: Recorder;
   readonly metrics: Metrics;
+  readonly approvals: Approvals;
   readonly gate: Gate;
   readonly tunnels: Tunnels;
 }
@@ -147,6 +153,17 @@ async function startServices(
   });
   closers.add('record', () => recorder.close());
 
+  const ids = ulids(clock);
+  const gateway = ids.session();
+  const store = await openStore(config, materials, gateway, log);
+  closers.add('store', () => store.close());
+  const approvals = new Approvals({
+    ...{ store, audit, metrics, clock, ids, gateway },
+    onError: (error) => log.error('approvals', { error: asError(error) }),
+  });
+  closers.add('approvals', () => approvals.close());
+  metrics.watchPendingApprovals(() => approvals.pendingCount);
+
   const tunnels = new Tunnels(config.limits);
   const gate = new Gate({
     policy,
@@ -155,12 +172,18 @@ async function startServices(
     metrics,
     identity,
     history: createHistory({ clock, windowSeconds: config.history.windowSeconds }),
+    approvals,
     clock,
-    ids: ulids(clock),
+    ids,
     tunnels,
     limits: config.limits,
   });
-  return { policy, audit, identity, recorder, metrics, gate, tunnels };
+  return { policy, audit, identity, recorder, metrics, approvals, gate, tunnels };
+}
+
+async function openStore({ store }: Config, _materials: Materials, gateway: string, _log: Log): Promise<ApprovalStore> {
+  if (store.kind === 'embedded') return openEmbeddedStore({ path: store.path, gateway });
+  throw new Error('store.url: not yet');
 }
 
 async function openPolicy(
@@ -205,7 +228,7 @@ async function startListening(
   { log, clock }: Surroundings,
   closers: Closers,
 ): Promise<RunningGateway> {
-  const { policy, audit, identity, recorder, metrics, gate, tunnels } = services;
+  const { policy, audit, identity, recorder, metrics, approvals, gate, tunnels } = services;
   const masker = createMasker({ key: materials.privacyKey });
   const bound: { readonly listener: Listener; readonly adapter: ProtocolAdapter }[] = [];
   let draining = false;
@@ -260,6 +283,7 @@ async function startListening(
   return {
     listeners: bound.map(({ listener, adapter }) => ({ ...addressOf(listener), protocol: adapter.protocol })),
     admin: admin.address,
+    approvals,
     get readiness() {
       return readiness();
     },

@@ -182,6 +182,11 @@ export const configSchema = object(
     upstreams: { type: 'array', items: upstream, minItems: 1, maxItems: 1000 },
   },
   {
+    store: {
+      type: 'object',
+      properties: { path, url: { ...text, pattern: '^postgres(ql)?://' }, password: secret, ca: path },
+      additionalProperties: false,
+    },
     admin: object({ listen: address }, { hosts: texts }),
     history: object({ window_seconds: { type: 'integer', minimum: 1, maximum: limits.historyWindowSecondsMax } }),
     limits: object({}, Object.fromEntries(Object.keys(limits).map((bound) => [snakeCase(bound), limit]))),
@@ -212,6 +217,7 @@ export interface RawConfig {
   readonly privacy: { readonly key: string };
   readonly listeners: readonly RawListener[];
   readonly upstreams: readonly RawUpstream[];
+  readonly store?: { readonly path?: string; readonly url?: string; readonly password?: string; readonly ca?: string };
   readonly admin?: { readonly listen: string; readonly hosts?: readonly string[] };
   readonly history?: { readonly window_seconds: number };
   readonly limits?: Readonly<Record<string, number>>;

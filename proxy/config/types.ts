@@ -131,6 +131,18 @@ export interface HttpUpstreamConfig {
 /** Anything that can be reached. */
 export type UpstreamConfig = PostgresUpstreamConfig | SshUpstreamConfig | HttpUpstreamConfig;
 
+/** Where approvals are kept: in a file of this gateway's own, or in a PostgreSQL database that several share. */
+export type StoreConfig =
+  | { readonly kind: 'embedded'; readonly path: string }
+  | {
+      readonly kind: 'postgres';
+      /** Without a password in it. */
+      readonly url: string;
+      readonly password: SecretReference | undefined;
+      /** PEM; the server is verified with it, by name. Undefined: as the URL's sslmode says. Absolute path. */
+      readonly ca: string | undefined;
+    };
+
 /** A listener for PostgreSQL clients and the upstreams that are reached through it. */
 export interface PostgresListenerConfig {
   readonly protocol: 'postgres';
@@ -189,6 +201,7 @@ export interface Config {
   };
   readonly record: { readonly directory: string };
   readonly privacy: { readonly key: SecretReference };
+  readonly store: StoreConfig;
   readonly admin: {
     readonly listen: Address;
     /** Host names it may be asked for by, besides `localhost` and addresses. */

@@ -21,6 +21,14 @@ export interface ApprovalUse {
   readonly decisionId: string;
   readonly atMs: number;
   readonly outcome: 'running' | 'ok' | 'error' | 'aborted' | 'unknown';
+  /** The gateway process that ran it: when that is gone, what it left `running` is `unknown`. */
+  readonly gateway: string;
+}
+
+/** What an approval satisfies: this code of this policy, and nothing else. */
+export interface Grant {
+  readonly policy: string;
+  readonly code: string;
 }
 
 /** A request for approval, as an approver may see it: values that meet a masked column are keyed hashes already. */
@@ -54,6 +62,10 @@ export interface Approval {
   readonly reasonRequired: boolean;
   readonly mode: 'wait' | 'return';
   readonly breakGlass: boolean;
+  /** What it satisfies once approved. */
+  readonly grants: readonly Grant[];
+  /** The digest of the shape that it is good for, where policy lets a grant be reused; else undefined. */
+  readonly shape?: string | undefined;
   readonly requestedAtMs: number;
   /** Until when it can be decided and, once approved, used. */
   readonly expiresAtMs: number;
@@ -61,10 +73,58 @@ export interface Approval {
   readonly used: readonly ApprovalUse[];
 }
 
+/** A request as it is filed: all but its fate. */
+export type ApprovalRequest = Omit<Approval, 'state' | 'votes' | 'used'>;
+
+/** What is asked for when an operation is held: requests for exactly it, and those whose grant covers its shape. */
+export interface ApprovalKey {
+  readonly digest: string;
+  readonly shape?: string | undefined;
+}
+
+/** A page of approvals, the newest first. */
+export interface ApprovalQuery {
+  readonly states?: readonly ApprovalState[];
+  /** At most `approvalsListedMax`. */
+  readonly limit: number;
+  /** The id of the last one already seen. */
+  readonly after?: string;
+}
+
+/**
+ * Where approvals are kept. Two implementations, one meaning: whatever changes an approval reads it, asks a pure
+ * function what becomes of it, and writes that, and nobody else changes it in between.
+ * Every method rejects with GatewayError `store_unavailable` while the store cannot be reached.
+ */
+export interface ApprovalStore {
+  /** Keeps a request, unless the same subject has the same one pending: then that one is the answer, `filed` false. */
+  file(approval: Approval): Promise<{ readonly approval: Approval; readonly filed: boolean }>;
+  get(id: string): Promise<Approval | undefined>;
+  /** Those of an operation, the newest first, at most `approvalsPerOperationMax`. */
+  find(key: ApprovalKey): Promise<readonly Approval[]>;
+  list(query: ApprovalQuery): Promise<readonly Approval[]>;
+  /** How many are pending: in all, and of one subject. */
+  pending(subject: Pick<Principal, 'issuer' | 'id'>): Promise<{ readonly all: number; readonly own: number }>;
+  /** Serialised with every other change of it, at any gateway. What `change` throws leaves it as it was. */
+  update(id: string, change: (approval: Approval) => Approval): Promise<Approval | undefined>;
+  /** Ids of those that are pending or approved past their end, at most `approvalsListedMax`. */
+  overdue(nowMs: number): Promise<readonly string[]>;
+  /** Ids of those with a use left `running` by a gateway that is gone, at most `approvalsListedMax`. */
+  orphaned(): Promise<readonly string[]>;
+  /** Forgets what ended before, and of the rest the oldest past `approvalsKeptMax`. */
+  forget(beforeMs: number): Promise<void>;
+  /** Whether this gateway process still runs, as far as the store knows. */
+  isGone(gateway: string): boolean;
+  /** Calls back with the id of whatever is filed or changed, here or at another gateway. Returns how to stop that. */
+  onChange(listener: (id: string) => void): () => void;
+  readonly ready: boolean;
+  close(): Promise<void>;
+}
+
 /** What people do with approvals, whatever channel they come by. */
 export interface ApprovalDesk {
-  /** The newest first. `limit` at most 200. `after` is the id of the last one already seen. */
-  list(query: { readonly states?: readonly ApprovalState[]; readonly limit: number; readonly after?: string }): Promise<readonly Approval[]>;
+  /** The newest first. `limit` at most 200. */
+  list(query: ApprovalQuery): Promise<readonly Approval[]>;
   get(id: string): Promise<Approval | undefined>;
   /**
    * Counts one approver's word. A denial closes the request; approvals count towards its quorum.

@@ -1,0 +1,1 @@
+export { type ApprovalOptions, Approvals } from './desk.ts';

@@ -1,0 +1,224 @@
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
+import type { Approval, ApprovalKey, ApprovalQuery, ApprovalStore } from '../core/approvals.ts';
+import { GatewayError } from '../core/errors.ts';
+import { limits } from '../core/limits.ts';
+import { Listeners } from './listeners.ts';
+import { approvalOf, columns, valuesOf } from './row.ts';
+
+/** One step from each version of the schema to the next; `user_version` counts them. Never edit one: add one. */
+const migrations = [
+  `CREATE TABLE approvals (
+     id TEXT PRIMARY KEY, digest TEXT NOT NULL, shape TEXT, grants TEXT NOT NULL,
+     issuer TEXT NOT NULL, subject TEXT NOT NULL, state TEXT NOT NULL,
+     expires_at_ms INTEGER NOT NULL, running INTEGER NOT NULL, document TEXT NOT NULL
+   ) STRICT, WITHOUT ROWID;
+   CREATE UNIQUE INDEX approvals_pending ON approvals (digest, grants) WHERE state = 'pending';
+   CREATE INDEX approvals_digest ON approvals (digest);
+   CREATE INDEX approvals_shape ON approvals (shape) WHERE shape IS NOT NULL;
+   CREATE INDEX approvals_subject ON approvals (issuer, subject) WHERE state = 'pending';
+   CREATE INDEX approvals_state ON approvals (state, expires_at_ms);
+   CREATE INDEX approvals_running ON approvals (id) WHERE running = 1;`,
+];
+
+/**
+ * The store of one gateway: a file, in SQLite as Node brings it. Each change is on the disk before its promise resolves
+ * (write-ahead log, `synchronous=FULL`), so that it survives a kill and a power cut. The file is held exclusively: a
+ * second gateway on it does not start.
+ *
+ * @throws GatewayError `store_unavailable` when the file cannot be opened, or comes from a newer version.
+ * @see https://nodejs.org/docs/latest-v24.x/api/sqlite.html
+ */
+export function openEmbeddedStore(options: { readonly path: string; readonly gateway: string }): ApprovalStore {
+  return new EmbeddedStore(options.path, options.gateway);
+}
+
+class EmbeddedStore implements ApprovalStore {
+  readonly #database: DatabaseSync;
+  readonly #gateway: string;
+  readonly #listeners = new Listeners();
+
+  constructor(path: string, gateway: string) {
+    this.#gateway = gateway;
+    this.#database = attempt(() => open(path));
+  }
+
+  get ready(): boolean {
+    return this.#database.isOpen;
+  }
+
+  async file(approval: Approval): Promise<{ approval: Approval; filed: boolean }> {
+    const answer = this.#transaction(() => {
+      const [same] = this.#all(
+        `SELECT document FROM approvals WHERE state = 'pending' AND digest = ? AND grants = ?`,
+        approval.digest,
+        JSON.stringify(approval.grants),
+      );
+      if (same !== undefined) return { approval: same, filed: false };
+      this.#run(
+        `INSERT INTO approvals (${columns.join()}) VALUES (${columns.map(() => '?').join()})`,
+        ...valuesOf(approval),
+      );
+      return { approval, filed: true };
+    });
+    if (answer.filed) this.#listeners.tell(approval.id);
+    return answer;
+  }
+
+  async get(id: string): Promise<Approval | undefined> {
+    return attempt(() => this.#all('SELECT document FROM approvals WHERE id = ?', id)[0]);
+  }
+
+  async find({ digest, shape }: ApprovalKey): Promise<readonly Approval[]> {
+    return attempt(() =>
+      this.#all(
+        `SELECT document FROM approvals WHERE digest = ? OR shape = ? ORDER BY id DESC LIMIT ?`,
+        ...[digest, shape ?? null, limits.approvalsPerOperationMax],
+      ),
+    );
+  }
+
+  async list({ states, limit, after }: ApprovalQuery): Promise<readonly Approval[]> {
+    const wanted = states === undefined ? '' : `AND state IN (${states.map(() => '?').join()})`;
+    return attempt(() =>
+      this.#all(
+        `SELECT document FROM approvals WHERE id < ? ${wanted} ORDER BY id DESC LIMIT ?`,
+        ...[after ?? '~', ...(states ?? []), limit],
+      ),
+    );
+  }
+
+  async pending({ issuer, id }: { issuer: string; id: string }): Promise<{ all: number; own: number }> {
+    return attempt(() => {
+      const row = this.#database
+        .prepare(
+          `SELECT count(*) AS every, count(*) FILTER (WHERE issuer = ? AND subject = ?) AS own
+             FROM approvals WHERE state = 'pending'`,
+        )
+        .get(issuer, id);
+      return { all: Number(row?.every), own: Number(row?.own) };
+    });
+  }
+
+  async update(id: string, change: (approval: Approval) => Approval): Promise<Approval | undefined> {
+    let changed = false;
+    const now = this.#transaction(() => {
+      const [before] = this.#all('SELECT document FROM approvals WHERE id = ?', id);
+      if (before === undefined) return undefined;
+      const after = change(before);
+      changed = after !== before;
+      if (changed) {
+        this.#run(
+          `UPDATE approvals SET (${columns.join()}) = (${columns.map(() => '?').join()}) WHERE id = ?`,
+          ...valuesOf(after),
+          id,
+        );
+      }
+      return after;
+    });
+    if (changed) this.#listeners.tell(id);
+    return now;
+  }
+
+  async overdue(nowMs: number): Promise<readonly string[]> {
+    return attempt(() =>
+      this.#ids(
+        `SELECT id FROM approvals WHERE state IN ('pending', 'approved') AND expires_at_ms <= ? LIMIT ?`,
+        ...[nowMs, limits.approvalsListedMax],
+      ),
+    );
+  }
+
+  async orphaned(): Promise<readonly string[]> {
+    const running = attempt(() => this.#all('SELECT document FROM approvals WHERE running = 1 ORDER BY id'));
+    const left = running.filter(({ used }) =>
+      used.some((use) => use.outcome === 'running' && this.isGone(use.gateway)),
+    );
+    return left.slice(0, limits.approvalsListedMax).map(({ id }) => id);
+  }
+
+  async forget(beforeMs: number): Promise<void> {
+    this.#transaction(() => {
+      const over = `state NOT IN ('pending', 'approved') AND running = 0`;
+      this.#run(`DELETE FROM approvals WHERE ${over} AND expires_at_ms < ?`, beforeMs);
+      this.#run(
+        `DELETE FROM approvals WHERE ${over} AND id <= (SELECT id FROM approvals ORDER BY id DESC LIMIT 1 OFFSET ?)`,
+        limits.approvalsKeptMax,
+      );
+    });
+  }
+
+  /** Nobody else can hold the file. */
+  isGone(gateway: string): boolean {
+    return gateway !== this.#gateway;
+  }
+
+  onChange(listener: (id: string) => void): () => void {
+    return this.#listeners.add(listener);
+  }
+
+  async close(): Promise<void> {
+    if (this.#database.isOpen) this.#database.close();
+  }
+
+  #all(sql: string, ...values: SQLInputValue[]): Approval[] {
+    return this.#database
+      .prepare(sql)
+      .all(...values)
+      .map(({ document }) => approvalOf(document));
+  }
+
+  #ids(sql: string, ...values: SQLInputValue[]): string[] {
+    return this.#database
+      .prepare(sql)
+      .all(...values)
+      .map(({ id }) => String(id));
+  }
+
+  #run(sql: string, ...values: SQLInputValue[]): void {
+    this.#database.prepare(sql).run(...values);
+  }
+
+  #transaction<T>(work: () => T): T {
+    return attempt(() => {
+      this.#database.exec('BEGIN IMMEDIATE');
+      try {
+        const answer = work();
+        this.#database.exec('COMMIT');
+        return answer;
+      } catch (thrown) {
+        if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+        throw thrown;
+      }
+    });
+  }
+}
+
+function open(path: string): DatabaseSync {
+  if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const database = new DatabaseSync(path, { timeout: limits.storeBusyTimeoutMs });
+  try {
+    // Exclusive before the log is opened: no shared memory, and no other process.
+    database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
+    database.exec('BEGIN IMMEDIATE');
+    const version = Number(database.prepare('PRAGMA user_version').get()?.user_version);
+    if (version > migrations.length) throw new GatewayError('store_unavailable', 'The store is of a newer version.');
+    for (const migration of migrations.slice(version)) database.exec(migration);
+    database.exec(`PRAGMA user_version = ${migrations.length}; COMMIT`);
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+/** What SQLite throws is that the store is away; what a rule throws is its own. */
+function attempt<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (thrown) {
+    if (thrown instanceof GatewayError) throw thrown;
+    throw new GatewayError('store_unavailable', 'The store of approvals cannot be read or written.', { cause: thrown });
+  }
+}
