@@ -8,14 +8,13 @@ import { upstreamLabels } from '../../core/documents.ts';
 import { asGatewayError, GatewayError } from '../../core/errors.ts';
 import type { Permit } from '../../core/permit.ts';
 import { refusalOf } from '../../core/refusal.ts';
-import type { Fault, Json, JsonObject, OperationFacts, Outcome, Refusal } from '../../core/types.ts';
+import type { Fault, HoldTerms, Json, JsonObject, OperationFacts, Outcome, Refusal } from '../../core/types.ts';
 import { parseJson } from './bodies/json.ts';
 import { readAll } from './body.ts';
 import type { Admitted } from './connection.ts';
 import {
   actionName,
   checkToolCall,
-  keepAliveText,
   type ListedItem,
   listOperation,
   type McpAnswer,
@@ -35,6 +34,7 @@ import {
   type ToolStatus,
 } from './mcp/index.ts';
 import { MessageMask } from './mcp-mask.ts';
+import { McpReply } from './mcp-reply.ts';
 import { McpUpstream } from './mcp-upstream.ts';
 import { type OperationPlan, planOf } from './plan.ts';
 import type { Services } from './services.ts';
@@ -68,6 +68,9 @@ class McpServe {
   readonly #place: McpPlace;
   readonly #abort = new AbortController();
   readonly #upstream: McpUpstream;
+  readonly #reply: McpReply;
+  /** A stream was begun for the sake of a hold: nothing of the server's is in it yet. */
+  #held = false;
   #bytes = 0;
 
   constructor(options: McpOptions) {
@@ -75,6 +78,7 @@ class McpServe {
     const { mapped, place, session } = options.admitted;
     const { name } = mapped.upstream;
     this.#upstream = new McpUpstream(options.admitted, options.services, this.#abort.signal);
+    this.#reply = new McpReply(options.response, options.services.options.limits.mcpKeepAliveMs);
     this.#place = { upstream: name, labels: upstreamLabels(place.config, name) };
     options.response.once('close', () => this.#abort.abort(clientGone));
     const over = () => this.#abort.abort(session.signal.reason);
@@ -111,7 +115,7 @@ class McpServe {
       const gone = reason === clientGone;
       const fault: Fault = aborted && !gone ? reason : asGatewayError(thrown, 'upstream_unavailable', words);
       outcome = { status: gone ? 'aborted' : 'error', code: gone ? clientGone : fault.code, bytes: this.#bytes };
-      if (response.headersSent) response.destroy();
+      if (response.headersSent && !this.#held) this.#reply.cut();
       else this.#refuse(message, refusalOf(permit.decisionId, fault, [], false), 502);
     } finally {
       for (const one of judged.permits) one.complete(outcome);
@@ -142,7 +146,7 @@ class McpServe {
     const permits: Permit<OperationPlan>[] = [];
     for (const operation of mcpOperations(message, { ...this.#place, tool })) {
       const facts = this.#facts(operation, operation.fault);
-      const answer = await session.authorize({ facts });
+      const answer = await session.authorize({ facts, hold: () => this.#holdTerms(message) });
       if ('refusal' in answer) {
         for (const permit of permits) permit.complete({ status: 'aborted', code: answer.refusal.code });
         return answer;
@@ -150,6 +154,21 @@ class McpServe {
       permits.push(answer.permit);
     }
     return { permits };
+  }
+
+  /** Calls of tools wait; comments keep them alive where the client takes events. */
+  #holdTerms(message: McpMessage): HoldTerms {
+    const { headers } = this.#options.admitted.request;
+    const events = headers.some(([name, value]) => name === 'accept' && value.includes('text/event-stream'));
+    return {
+      mayWait: message.kind === 'request' && message.method === 'tools/call',
+      signal: this.#abort.signal,
+      notice: () => {
+        if (!events) return;
+        this.#held = true;
+        this.#reply.stream(200, {});
+      },
+    };
   }
 
   #facts({ action, resource, complete }: McpOperation, fault: Fault | undefined): OperationFacts<OperationPlan> {
@@ -247,12 +266,12 @@ class McpServe {
     const bytes = await readAll(answer.body, this.#options.services.options.limits.mcpEventBytesMax);
     if (bytes === undefined) throw new Error('an answer that is too long');
     if (bytes.length === 0 || (type !== 'application/json' && answer.statusCode >= 400)) {
-      return this.#json(answer.statusCode, undefined, headers);
+      return this.#reply.json(answer.statusCode, undefined, headers);
     }
     const parsed = parseJson(bytes);
     if (type !== 'application/json' || 'fault' in parsed) throw new Error('an answer that is not JSON');
     const given = await this.#give(parsed.value, forwarded);
-    this.#json(answer.statusCode, given, headers);
+    this.#reply.json(answer.statusCode, given, headers);
   }
 
   /** What of a server's message the client gets; undefined for nothing. */
@@ -297,28 +316,18 @@ class McpServe {
 
   /** Event by event, each as soon as it came; comments keep a silent stream alive. */
   async #stream(forwarded: Forwarded, answer: Dispatcher.ResponseData, headers: Record<string, string>): Promise<void> {
-    const { response, services } = this.#options;
     const { exchange } = forwarded;
-    response.writeHead(answer.statusCode, {
-      ...{ 'content-type': 'text/event-stream', 'cache-control': 'no-store' },
-      ...headers,
-    });
-    response.flushHeaders();
-    const beat = setInterval(() => response.write(keepAliveText), services.options.limits.mcpKeepAliveMs);
-    try {
-      const reader = new SseReader();
-      for await (const chunk of answer.body) {
-        for (const { id, type, data, retry } of reader.push(chunk as Buffer)) {
-          if (type !== 'message') continue;
-          const place = { retry, ...(id !== undefined && { id: exchange.sealEventId(id) }) };
-          const given = data === '' ? '' : await this.#event(data, forwarded);
-          if (given !== undefined) await this.#write(sseEvent({ ...place, data: given }));
-        }
+    this.#reply.stream(answer.statusCode, headers);
+    const reader = new SseReader();
+    for await (const chunk of answer.body) {
+      for (const { id, type, data, retry } of reader.push(chunk as Buffer)) {
+        if (type !== 'message') continue;
+        const place = { retry, ...(id !== undefined && { id: exchange.sealEventId(id) }) };
+        const given = data === '' ? '' : await this.#event(data, forwarded);
+        if (given !== undefined) await this.#reply.write(sseEvent({ ...place, data: given }));
       }
-      response.end();
-    } finally {
-      clearInterval(beat);
     }
+    this.#reply.end();
   }
 
   /** The data of one event, as the client gets it; undefined when it does not. */
@@ -327,20 +336,6 @@ class McpServe {
     if ('fault' in parsed) throw new Error('an event that is not JSON');
     const given = await this.#give(parsed.value, forwarded);
     return given === undefined ? undefined : JSON.stringify(given);
-  }
-
-  async #write(text: string): Promise<void> {
-    const { response } = this.#options;
-    if (response.write(text) || response.destroyed) return;
-    await new Promise<void>((resolve) => {
-      const done = () => {
-        response.removeListener('drain', done);
-        response.removeListener('close', done);
-        resolve();
-      };
-      response.on('drain', done);
-      response.on('close', done);
-    });
   }
 
   /** Counts a message, and keeps it in the recording up to its bound. @throws GatewayError past what policy allows */
@@ -366,23 +361,7 @@ class McpServe {
   }
 
   #answer({ status, body }: McpAnswer): void {
-    this.#json(status, body);
-  }
-
-  #json(status: number, body: JsonObject | undefined, headers: Record<string, string> = {}): void {
-    const { response } = this.#options;
-    if (response.headersSent || response.destroyed) return;
-    if (body === undefined) {
-      response.writeHead(status, { 'content-length': '0', ...headers });
-      response.end();
-      return;
-    }
-    const bytes = Buffer.from(JSON.stringify(body));
-    response.writeHead(status, {
-      ...{ 'content-type': 'application/json', 'cache-control': 'no-store' },
-      ...{ 'content-length': String(bytes.length), ...headers },
-    });
-    response.end(bytes);
+    this.#reply.json(status, body);
   }
 }
 
