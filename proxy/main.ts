@@ -23,7 +23,7 @@ import { createMetrics, type Metrics } from './metrics/registry.ts';
 import { createPolicyEngine, type PolicyEngine } from './policy/engine.ts';
 import { createAdapter } from './protocols/index.ts';
 import { createRecorder, type Recorder } from './record/index.ts';
-import { openEmbeddedStore } from './store/index.ts';
+import { openEmbeddedStore, openPostgresStore } from './store/index.ts';
 
 /** What a test may put in the place of the machine's. */
 export interface GatewayDependencies {
@@ -181,9 +181,10 @@ async function startServices(
   return { policy, audit, identity, recorder, metrics, approvals, gate, tunnels };
 }
 
-async function openStore({ store }: Config, _materials: Materials, gateway: string, _log: Log): Promise<ApprovalStore> {
+async function openStore({ store }: Config, materials: Materials, gateway: string, log: Log): Promise<ApprovalStore> {
   if (store.kind === 'embedded') return openEmbeddedStore({ path: store.path, gateway });
-  throw new Error('store.url: not yet');
+  const onError = (error: unknown) => log.error('store', { error: asError(error) });
+  return await openPostgresStore({ url: store.url, ...materials.store, gateway, onError });
 }
 
 async function openPolicy(

@@ -73,6 +73,8 @@ export interface Materials {
   readonly auditKey: Uint8Array;
   readonly privacyKey: Uint8Array;
   readonly verificationKey: string | undefined;
+  /** Of a store with a URL. */
+  readonly store: { readonly password: string | undefined; readonly ca: string | undefined };
   /** In the order of `identity.issuers`; undefined for the system's CAs. */
   readonly issuerCas: readonly (string | undefined)[];
   /** In the order of `listeners`. */
@@ -94,11 +96,21 @@ export async function loadMaterials(config: Config): Promise<Materials> {
     auditKey: await secret('audit.key', config.audit.key),
     privacyKey: await secret('privacy.key', config.privacy.key),
     verificationKey: verification && asText(await secret('policy.verification.key', verification.key)),
+    store: await storeMaterials(config),
     issuerCas: await Promise.all(config.identity.issuers.map(({ ca, issuer }) => authority(`CA of ${issuer}`, ca))),
     listeners: await Promise.all(config.listeners.map((one, index) => listenerMaterials(`listeners[${index}]`, one))),
     upstreams: new Map(
       await Promise.all([...upstreams].map(async ([name, one]) => [name, await upstreamMaterials(one)] as const)),
     ),
+  };
+}
+
+async function storeMaterials({ store }: Config): Promise<Materials['store']> {
+  if (store.kind === 'embedded') return { password: undefined, ca: undefined };
+  const { password, ca } = store;
+  return {
+    password: password === undefined ? undefined : asText(await secret('store.password', password)),
+    ca: await authority('CA of the store', ca),
   };
 }
 

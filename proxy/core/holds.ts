@@ -166,6 +166,8 @@ export class Holds {
       for (const id of taken) approvals.finish(id, decisionId, 'aborted');
     };
     for (const id of ids) {
+      // Before it is known: a store that goes away while it answers may have taken it.
+      taken.push(id);
       const use = await approvals.take(id, decisionId).catch((thrown: unknown) => {
         giveUp();
         throw thrown;
@@ -174,7 +176,6 @@ export class Holds {
         giveUp();
         return undefined;
       }
-      taken.push(id);
     }
     // Whatever happened while the store wrote.
     const fault = this.#owner.standingFault(session) ?? (isOutdated(held, place) ? outdatedFault(ids) : undefined);

@@ -34,4 +34,13 @@ export const approvalLimits = {
   // the store
   /** How long a writer waits for another one in the embedded store. */
   storeBusyTimeoutMs: 5_000,
+  /** Connections to a shared store, besides the one that listens; and how long connecting, or one question, may take. */
+  storeConnectionsMax: 4,
+  storeTimeoutMs: 5_000,
+  /** Until a lost connection that listens is made again, doubling from one to the other. */
+  storeRetryMsMin: 200,
+  storeRetryMsMax: 10_000,
+  /** How often a gateway says in a shared store that it runs, and after how long a silence it counts as gone. */
+  storeHeartbeatMs: 5_000,
+  storeGatewayGoneMs: 30_000,
 } as const;

@@ -6,21 +6,7 @@ import { GatewayError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import { Listeners } from './listeners.ts';
 import { approvalOf, columns, valuesOf } from './row.ts';
-
-/** One step from each version of the schema to the next; `user_version` counts them. Never edit one: add one. */
-const migrations = [
-  `CREATE TABLE approvals (
-     id TEXT PRIMARY KEY, digest TEXT NOT NULL, shape TEXT, grants TEXT NOT NULL,
-     issuer TEXT NOT NULL, subject TEXT NOT NULL, state TEXT NOT NULL,
-     expires_at_ms INTEGER NOT NULL, running INTEGER NOT NULL, document TEXT NOT NULL
-   ) STRICT, WITHOUT ROWID;
-   CREATE UNIQUE INDEX approvals_pending ON approvals (digest, grants) WHERE state = 'pending';
-   CREATE INDEX approvals_digest ON approvals (digest);
-   CREATE INDEX approvals_shape ON approvals (shape) WHERE shape IS NOT NULL;
-   CREATE INDEX approvals_subject ON approvals (issuer, subject) WHERE state = 'pending';
-   CREATE INDEX approvals_state ON approvals (state, expires_at_ms);
-   CREATE INDEX approvals_running ON approvals (id) WHERE running = 1;`,
-];
+import { embeddedMigrations } from './schema.ts';
 
 /**
  * The store of one gateway: a file, in SQLite as Node brings it. Each change is on the disk before its promise resolves
@@ -203,9 +189,10 @@ function open(path: string): DatabaseSync {
     database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
     database.exec('BEGIN IMMEDIATE');
     const version = Number(database.prepare('PRAGMA user_version').get()?.user_version);
-    if (version > migrations.length) throw new GatewayError('store_unavailable', 'The store is of a newer version.');
-    for (const migration of migrations.slice(version)) database.exec(migration);
-    database.exec(`PRAGMA user_version = ${migrations.length}; COMMIT`);
+    if (version > embeddedMigrations.length)
+      throw new GatewayError('store_unavailable', 'The store is of a newer version.');
+    for (const migration of embeddedMigrations.slice(version)) database.exec(migration);
+    database.exec(`PRAGMA user_version = ${embeddedMigrations.length}; COMMIT`);
     return database;
   } catch (error) {
     database.close();

@@ -40,3 +40,24 @@ export function heldBy(access: JsonObject, ...actions: string[]): JsonObject {
   const request = { code: 'needs_a_person', message: 'Somebody must look at it.', access_request: access };
   return { says: { allow: true, require_approval: [request], ...(actions.length > 0 && { actions }) } };
 }
+
+let made = 0;
+
+/** A pending request of an agent that acts for somebody, that differs from others as given. */
+export function anApproval(given: Partial<Approval> = {}): Approval {
+  made += 1;
+  const id = String(made).padStart(26, '0');
+  return {
+    ...{ id, state: 'pending', digest: id.padStart(64, '0'), protocol: 'postgres', upstream: 'orders', labels: {} },
+    ...{ session: 's', clientAddress: '127.0.0.1', application: 'test', action: 'delete' },
+    subject: { issuer, id: 'bot', groups: ['support'] },
+    chain: [{ issuer, id: 'carl', groups: ['data'] }],
+    resource: { type: 'database', id: 'orders/app' },
+    operation: { text: 'DELETE' },
+    reasons: [{ policy: 'changes', code: 'delete_approval', message: 'DELETE needs approval.' }],
+    ...{ history: {}, estimate: {}, groups: ['dba'], quorum: 1, uses: 1, reasonRequired: true, mode: 'return' },
+    ...{ breakGlass: false, grants: [{ policy: 'changes', code: 'delete_approval' }] },
+    ...{ requestedAtMs: 0, expiresAtMs: Number.MAX_SAFE_INTEGER, votes: [], used: [] },
+    ...given,
+  };
+}
