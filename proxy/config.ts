@@ -3,12 +3,13 @@
  * a secret in clear is an error that names the key and the line. `README.md` in `config/` lists the keys.
  */
 import { readFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { types } from 'node:util';
+import { readNotify, readStore } from './config/approvals.ts';
 import { ConfigDocument, ConfigError, type KeyPath } from './config/document.ts';
 import { type Readers, readListener } from './config/listeners.ts';
-import { type RawConfig, snakeCase } from './config/schema.ts';
-import type { Address, Config, StoreConfig, UpstreamConfig } from './config/types.ts';
+import { snakeCase } from './config/schema.ts';
+import type { Address, Config, UpstreamConfig } from './config/types.ts';
 import { readUpstream } from './config/upstreams.ts';
 import { type Limits, limits } from './core/limits.ts';
 
@@ -94,6 +95,7 @@ export function parseConfig(file: string, text: string): Config {
     record: { directory: path(raw.record.directory) },
     privacy: { key: secret(raw.privacy.key) },
     store: readStore(document, raw, read),
+    notify: readNotify(document, raw, read),
     admin: {
       listen: address(raw.admin?.listen ?? '127.0.0.1:9464', ['admin', 'listen']),
       hosts: raw.admin?.hosts ?? [],
@@ -104,31 +106,6 @@ export function parseConfig(file: string, text: string): Config {
   };
   document.throwIfWrong();
   return freeze(config);
-}
-
-/** Beside the recordings, unless it says otherwise: what is lost with one is lost with the other. */
-function readStore(
-  document: ConfigDocument,
-  { store = {}, record }: RawConfig,
-  { path, secret }: Readers,
-): StoreConfig {
-  const { url, password, ca } = store;
-  if (url === undefined) {
-    for (const key of ['password', 'ca'] as const) {
-      if (store[key] !== undefined) document.add(['store', key], 'belongs to a url');
-    }
-    return { kind: 'embedded', path: path(store.path ?? join(record.directory, '..', 'sallyport.db')) };
-  }
-  if (store.path !== undefined) document.add(['store', 'path'], 'is not for a store with a url');
-  if (!URL.canParse(url)) document.add(['store', 'url'], 'must be a URL');
-  else if (new URL(url).password !== '')
-    document.add(['store', 'url'], 'must not hold the password: give store.password');
-  return {
-    kind: 'postgres',
-    url,
-    password: password === undefined ? undefined : secret(password),
-    ca: ca === undefined ? undefined : path(ca),
-  };
 }
 
 function parseAddress(document: ConfigDocument, written: string, at: KeyPath): Address {

@@ -4,7 +4,7 @@
  */
 import { hostname } from 'node:os';
 import { type Readiness, startAdmin } from './admin/index.ts';
-import { Approvals } from './approval/index.ts';
+import { Approvals, type Channel, Notifier, Slack, type SlackAnswer, webhook } from './approval/index.ts';
 import { type Audit, openAudit } from './audit/index.ts';
 import { loadMaterials, type Materials } from './config/materials.ts';
 import type { Address, Config } from './config.ts';
@@ -39,6 +39,17 @@ export interface RunningGateway {
   readonly readiness: Readiness;
   /** Where people decide on what is held. */
   readonly approvals: ApprovalDesk;
+  /**
+   * What Slack posts when somebody clicks, for whatever listener it is posted to: headers by lower-case name, the body as
+   * it came. Undefined without `notify.slack`.
+   */
+  readonly slackAction:
+    | ((
+        headers: Readonly<Record<string, string | undefined>>,
+        rawBody: Buffer,
+        clientAddress: string,
+      ) => Promise<SlackAnswer>)
+    | undefined;
   /** Activates the bundle, the data and the certificates again. @throws when one cannot be; what was active stays. */
   reload(): Promise<void>;
   /** Drains, then closes everything. Bounded by `drainTimeoutMs` and `closeTimeoutMs`. */
@@ -93,6 +104,7 @@ interface Services {
   readonly recorder: Recorder;
   readonly metrics: Metrics;
   readonly approvals: Approvals;
+  readonly slack: Slack | undefined;
   readonly gate: Gate;
   readonly tunnels: Tunnels;
 }
@@ -155,13 +167,23 @@ async function startServices(
 
   const ids = ulids(clock);
   const gateway = ids.session();
-  const store = await openStore(config, materials, gateway, log);
+  const channels = channelsOf(config, materials, clock);
+  const store = await openStore(config, materials, { gateway, channels: channels.map(({ name }) => name), log });
   closers.add('store', () => store.close());
   const approvals = new Approvals({
     ...{ store, audit, metrics, clock, ids, gateway },
     onError: (error) => log.error('approvals', { error: asError(error) }),
   });
   closers.add('approvals', () => approvals.close());
+  if (channels.length > 0) {
+    const notifier = new Notifier({
+      store,
+      channels,
+      clock,
+      onError: (error) => log.warn('notify', { error: asError(error) }),
+    });
+    closers.add('notifier', () => notifier.close());
+  }
   metrics.watchPendingApprovals(() => approvals.pendingCount);
 
   const tunnels = new Tunnels(config.limits);
@@ -178,13 +200,26 @@ async function startServices(
     tunnels,
     limits: config.limits,
   });
-  return { policy, audit, identity, recorder, metrics, approvals, gate, tunnels };
+  const slack = channels.find((channel) => channel instanceof Slack);
+  return { policy, audit, identity, recorder, metrics, approvals, slack, gate, tunnels };
 }
 
-async function openStore({ store }: Config, materials: Materials, gateway: string, log: Log): Promise<ApprovalStore> {
-  if (store.kind === 'embedded') return openEmbeddedStore({ path: store.path, gateway });
+async function openStore(
+  { store }: Config,
+  materials: Materials,
+  { log, ...own }: { readonly gateway: string; readonly channels: readonly string[]; readonly log: Log },
+): Promise<ApprovalStore> {
+  if (store.kind === 'embedded') return openEmbeddedStore({ path: store.path, ...own });
   const onError = (error: unknown) => log.error('store', { error: asError(error) });
-  return await openPostgresStore({ url: store.url, ...materials.store, gateway, onError });
+  return await openPostgresStore({ url: store.url, ...materials.store, ...own, onError });
+}
+
+function channelsOf({ notify }: Config, materials: Materials, clock: Clock): readonly Channel[] {
+  const webhooks = notify.webhooks.map(({ name, url }, index) =>
+    webhook({ name, url, secret: materials.notify.webhooks[index] ?? noMaterials(), clock }),
+  );
+  if (notify.slack === undefined) return webhooks;
+  return [...webhooks, new Slack({ ...notify.slack, ...(materials.notify.slack ?? noMaterials()), clock })];
 }
 
 async function openPolicy(
@@ -229,7 +264,7 @@ async function startListening(
   { log, clock }: Surroundings,
   closers: Closers,
 ): Promise<RunningGateway> {
-  const { policy, audit, identity, recorder, metrics, approvals, gate, tunnels } = services;
+  const { policy, audit, identity, recorder, metrics, approvals, slack, gate, tunnels } = services;
   const masker = createMasker({ key: materials.privacyKey });
   const bound: { readonly listener: Listener; readonly adapter: ProtocolAdapter }[] = [];
   let draining = false;
@@ -285,6 +320,7 @@ async function startListening(
     listeners: bound.map(({ listener, adapter }) => ({ ...addressOf(listener), protocol: adapter.protocol })),
     admin: admin.address,
     approvals,
+    slackAction: slack && ((...click) => slack.action(approvals, ...click)),
     get readiness() {
       return readiness();
     },

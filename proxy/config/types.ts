@@ -143,6 +143,25 @@ export type StoreConfig =
       readonly ca: string | undefined;
     };
 
+/** Who is told of requests for approval. */
+export interface NotifyConfig {
+  readonly webhooks: readonly { readonly name: string; readonly url: string; readonly secret: SecretReference }[];
+  readonly slack:
+    | {
+        /** Of Slack's Web API. */
+        readonly url: string;
+        readonly token: SecretReference;
+        readonly channel: string;
+        readonly signingSecret: SecretReference;
+        /** By Slack's id of a person: who that is to the gateway. */
+        readonly users: ReadonlyMap<
+          string,
+          { readonly issuer: string; readonly id: string; readonly groups: readonly string[] }
+        >;
+      }
+    | undefined;
+}
+
 /** A listener for PostgreSQL clients and the upstreams that are reached through it. */
 export interface PostgresListenerConfig {
   readonly protocol: 'postgres';
@@ -202,6 +221,7 @@ export interface Config {
   readonly record: { readonly directory: string };
   readonly privacy: { readonly key: SecretReference };
   readonly store: StoreConfig;
+  readonly notify: NotifyConfig;
   readonly admin: {
     readonly listen: Address;
     /** Host names it may be asked for by, besides `localhost` and addresses. */

@@ -91,6 +91,16 @@ export interface ApprovalQuery {
   readonly after?: string;
 }
 
+/** Something about an approval that one channel is to be told, until it was. */
+export interface Notice {
+  readonly approval: string;
+  readonly state: ApprovalState;
+  /** The name of the channel. */
+  readonly channel: string;
+  /** How often it was tried, this time included. */
+  readonly attempts: number;
+}
+
 /**
  * Where approvals are kept. Two implementations, one meaning: whatever changes an approval reads it, asks a pure
  * function what becomes of it, and writes that, and nobody else changes it in between.
@@ -113,6 +123,13 @@ export interface ApprovalStore {
   orphaned(): Promise<readonly string[]>;
   /** Forgets what ended before, and of the rest the oldest past `approvalsKeptMax`. */
   forget(beforeMs: number): Promise<void>;
+  /**
+   * What the channels are to be told and is due: written with the change that it is about, so that no crash loses it.
+   * Nobody else gets these before `untilMs`. At most `approvalNoticesAtOnceMax`.
+   */
+  claimNotices(nowMs: number, untilMs: number): Promise<readonly Notice[]>;
+  /** Told, or given up; or to be tried again, not before `againMs`. */
+  settleNotice(notice: Notice, againMs: number | undefined): Promise<void>;
   /** Whether this gateway process still runs, as far as the store knows. */
   isGone(gateway: string): boolean;
   /** Calls back with the id of whatever is filed or changed, here or at another gateway. Returns how to stop that. */

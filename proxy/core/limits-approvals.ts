@@ -30,6 +30,18 @@ export const approvalLimits = {
   approvalsKeptMax: 100_000,
   /** Outcomes of uses that could not be written yet, and are tried again with each sweep; past it they stay unknown. */
   approvalOutcomesMax: 10_000,
+  /** Channels that are told; notices that are sent at once; tries of one, and the waits between them, doubling. */
+  approvalChannelsMax: 16,
+  approvalNoticesAtOnceMax: 20,
+  approvalNoticeAttemptsMax: 12,
+  approvalNoticeRetryMsMin: 1_000,
+  approvalNoticeRetryMsMax: 15 * 60_000,
+  /** Until a channel has answered, and how much of its answer is read. */
+  approvalNoticeTimeoutMs: 10_000,
+  approvalAnswerBytesMax: 64 * 1024,
+  /** How old a signed message from a channel may be, and how long. */
+  approvalSignatureMsMax: 5 * 60_000,
+  approvalActionBytesMax: 256 * 1024,
 
   // the store
   /** How long a writer waits for another one in the embedded store. */

@@ -1,12 +1,21 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
-import type { Approval, ApprovalKey, ApprovalQuery, ApprovalStore } from '../core/approvals.ts';
+import type { Approval, ApprovalKey, ApprovalQuery, ApprovalStore, Notice } from '../core/approvals.ts';
 import { GatewayError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import { Listeners } from './listeners.ts';
-import { approvalOf, columns, valuesOf } from './row.ts';
+import { approvalOf, columns, noticeOf, valuesOf } from './row.ts';
 import { embeddedMigrations } from './schema.ts';
+
+/** Where it is, and whose. */
+export interface EmbeddedStoreOptions {
+  readonly path: string;
+  /** This gateway process, unlike any before it. */
+  readonly gateway: string;
+  /** Names of those who are told of what is filed and decided. */
+  readonly channels?: readonly string[];
+}
 
 /**
  * The store of one gateway: a file, in SQLite as Node brings it. Each change is on the disk before its promise resolves
@@ -16,17 +25,19 @@ import { embeddedMigrations } from './schema.ts';
  * @throws GatewayError `store_unavailable` when the file cannot be opened, or comes from a newer version.
  * @see https://nodejs.org/docs/latest-v24.x/api/sqlite.html
  */
-export function openEmbeddedStore(options: { readonly path: string; readonly gateway: string }): ApprovalStore {
-  return new EmbeddedStore(options.path, options.gateway);
+export function openEmbeddedStore(options: EmbeddedStoreOptions): ApprovalStore {
+  return new EmbeddedStore(options);
 }
 
 class EmbeddedStore implements ApprovalStore {
   readonly #database: DatabaseSync;
   readonly #gateway: string;
+  readonly #channels: readonly string[];
   readonly #listeners = new Listeners();
 
-  constructor(path: string, gateway: string) {
+  constructor({ path, gateway, channels = [] }: EmbeddedStoreOptions) {
     this.#gateway = gateway;
+    this.#channels = channels;
     this.#database = attempt(() => open(path));
   }
 
@@ -46,6 +57,7 @@ class EmbeddedStore implements ApprovalStore {
         `INSERT INTO approvals (${columns.join()}) VALUES (${columns.map(() => '?').join()})`,
         ...valuesOf(approval),
       );
+      this.#noteFor(approval);
       return { approval, filed: true };
     });
     if (answer.filed) this.#listeners.tell(approval.id);
@@ -101,6 +113,7 @@ class EmbeddedStore implements ApprovalStore {
           id,
         );
       }
+      if (after.state !== before.state) this.#noteFor(after);
       return after;
     });
     if (changed) this.#listeners.tell(id);
@@ -135,6 +148,28 @@ class EmbeddedStore implements ApprovalStore {
     });
   }
 
+  async claimNotices(nowMs: number, untilMs: number): Promise<readonly Notice[]> {
+    return this.#transaction(() =>
+      this.#database
+        .prepare(
+          `UPDATE notices SET due_ms = ?, attempts = attempts + 1
+            WHERE (approval, state, channel) IN
+              (SELECT approval, state, channel FROM notices WHERE due_ms <= ? ORDER BY due_ms LIMIT ?)
+            RETURNING approval, state, channel, attempts`,
+        )
+        .all(untilMs, nowMs, limits.approvalNoticesAtOnceMax)
+        .map(noticeOf),
+    );
+  }
+
+  async settleNotice({ approval, state, channel }: Notice, againMs: number | undefined): Promise<void> {
+    attempt(() => {
+      const which = 'approval = ? AND state = ? AND channel = ?';
+      if (againMs === undefined) this.#run(`DELETE FROM notices WHERE ${which}`, approval, state, channel);
+      else this.#run(`UPDATE notices SET due_ms = ? WHERE ${which}`, againMs, approval, state, channel);
+    });
+  }
+
   /** Nobody else can hold the file. */
   isGone(gateway: string): boolean {
     return gateway !== this.#gateway;
@@ -160,6 +195,17 @@ class EmbeddedStore implements ApprovalStore {
       .prepare(sql)
       .all(...values)
       .map(({ id }) => String(id));
+  }
+
+  #noteFor({ id, state }: Approval): void {
+    for (const channel of this.#channels) {
+      this.#run(
+        'INSERT OR IGNORE INTO notices (approval, state, channel, due_ms) VALUES (?, ?, ?, 0)',
+        id,
+        state,
+        channel,
+      );
+    }
   }
 
   #run(sql: string, ...values: SQLInputValue[]): void {

@@ -1,10 +1,10 @@
 import pg from 'pg';
-import type { Approval, ApprovalKey, ApprovalQuery, ApprovalStore } from '../core/approvals.ts';
+import type { Approval, ApprovalKey, ApprovalQuery, ApprovalStore, Notice } from '../core/approvals.ts';
 import { GatewayError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import { Listener } from './listen.ts';
 import { Listeners } from './listeners.ts';
-import { approvalOf, columns, valuesOf } from './row.ts';
+import { approvalOf, columns, noticeOf, valuesOf } from './row.ts';
 import { postgresMigrations } from './schema.ts';
 
 /** Where a shared store is, and who uses it. */
@@ -16,6 +16,8 @@ export interface PostgresStoreOptions {
   readonly ca: string | undefined;
   /** This gateway process, unlike any before it. */
   readonly gateway: string;
+  /** Names of those who are told of what is filed and decided. */
+  readonly channels?: readonly string[];
   readonly onError?: (error: unknown) => void;
 }
 
@@ -79,6 +81,7 @@ class PostgresStore implements ApprovalStore {
            ON CONFLICT (digest, grants) WHERE state = 'pending' DO NOTHING`,
           valuesOf(approval),
         );
+        if (inserted.rowCount === 1) await this.#noteFor(client, approval);
         if (inserted.rowCount === 1) return { answer: { approval, filed: true }, changed: true };
         const [same] = approvals(
           await client.query(
@@ -131,6 +134,7 @@ class PostgresStore implements ApprovalStore {
       const after = change(before);
       if (after === before) return { answer: after, changed: false };
       await client.query(`UPDATE sallyport.approvals SET ${assignments} WHERE id = $1`, valuesOf(after));
+      if (after.state !== before.state) await this.#noteFor(client, after);
       return { answer: after, changed: true };
     });
   }
@@ -167,6 +171,33 @@ class PostgresStore implements ApprovalStore {
       [limits.approvalsKeptMax],
     );
     await this.#query(`DELETE FROM sallyport.gateways WHERE seen_at < now() - make_interval(days => 1)`, []);
+  }
+
+  async claimNotices(nowMs: number, untilMs: number): Promise<readonly Notice[]> {
+    const { rows } = await this.#query(
+      `UPDATE sallyport.notices SET due_ms = $1, attempts = attempts + 1
+        WHERE (approval, state, channel) IN
+          (SELECT approval, state, channel FROM sallyport.notices WHERE due_ms <= $2 ORDER BY due_ms LIMIT $3
+              FOR UPDATE SKIP LOCKED)
+        RETURNING approval, state, channel, attempts`,
+      [untilMs, nowMs, limits.approvalNoticesAtOnceMax],
+    );
+    return rows.map(noticeOf);
+  }
+
+  async settleNotice({ approval, state, channel }: Notice, againMs: number | undefined): Promise<void> {
+    const which = 'approval = $1 AND state = $2 AND channel = $3';
+    const names = [approval, state, channel];
+    if (againMs === undefined) await this.#query(`DELETE FROM sallyport.notices WHERE ${which}`, names);
+    else await this.#query(`UPDATE sallyport.notices SET due_ms = $4 WHERE ${which}`, [...names, againMs]);
+  }
+
+  async #noteFor(client: pg.PoolClient, { id, state }: Approval): Promise<void> {
+    await client.query(
+      `INSERT INTO sallyport.notices (approval, state, channel, due_ms) SELECT $1, $2, unnest($3::text[]), 0
+       ON CONFLICT DO NOTHING`,
+      [id, state, this.#options.channels ?? []],
+    );
   }
 
   isGone(gateway: string): boolean {

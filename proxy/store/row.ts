@@ -1,4 +1,4 @@
-import type { Approval } from '../core/approvals.ts';
+import type { Approval, Notice } from '../core/approvals.ts';
 
 /** An approval as both engines keep it: the whole of it as JSON, and what is searched by. */
 export interface Row {
@@ -49,4 +49,15 @@ export function valuesOf(approval: Approval): (string | number | null)[] {
 /** What was kept. The store is the gateway's own: what it wrote is what it reads. */
 export function approvalOf(document: unknown): Approval {
   return JSON.parse(String(document)) as Approval;
+}
+
+/** A notice from its row. */
+export function noticeOf(row: Record<string, unknown>): Notice {
+  const { approval, state, channel, attempts } = row;
+  return {
+    approval: String(approval),
+    state: String(state) as Notice['state'],
+    channel: String(channel),
+    attempts: Number(attempts),
+  };
 }

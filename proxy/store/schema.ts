@@ -11,6 +11,11 @@ export const postgresMigrations: readonly string[] = [
    CREATE INDEX approvals_subject ON sallyport.approvals (issuer, subject) WHERE state = 'pending';
    CREATE INDEX approvals_state ON sallyport.approvals (state, expires_at_ms);
    CREATE INDEX approvals_running ON sallyport.approvals (id) WHERE running = 1;
+   CREATE TABLE sallyport.notices (
+     approval text NOT NULL, state text NOT NULL, channel text NOT NULL, due_ms bigint NOT NULL,
+     attempts integer NOT NULL DEFAULT 0, PRIMARY KEY (approval, state, channel)
+   );
+   CREATE INDEX notices_due ON sallyport.notices (due_ms);
    CREATE TABLE sallyport.gateways (id text PRIMARY KEY, seen_at timestamptz NOT NULL);`,
 ];
 
@@ -26,5 +31,10 @@ export const embeddedMigrations: readonly string[] = [
    CREATE INDEX approvals_shape ON approvals (shape) WHERE shape IS NOT NULL;
    CREATE INDEX approvals_subject ON approvals (issuer, subject) WHERE state = 'pending';
    CREATE INDEX approvals_state ON approvals (state, expires_at_ms);
-   CREATE INDEX approvals_running ON approvals (id) WHERE running = 1;`,
+   CREATE INDEX approvals_running ON approvals (id) WHERE running = 1;
+   CREATE TABLE notices (
+     approval TEXT NOT NULL, state TEXT NOT NULL, channel TEXT NOT NULL, due_ms INTEGER NOT NULL,
+     attempts INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (approval, state, channel)
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX notices_due ON notices (due_ms);`,
 ];
