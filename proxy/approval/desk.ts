@@ -12,7 +12,7 @@ import { GatewayError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import type { ApprovalPort, AuditPort, Clock, Ids, MetricsPort } from '../core/ports.ts';
 import type { JsonObject, Outcome } from '../core/types.ts';
-import { expired, finished, orphaned, taken, voted } from './rules.ts';
+import { brokenGlass, expired, finished, orphaned, taken, voted } from './rules.ts';
 
 /** What {@link Approvals} stands on. */
 export interface ApprovalOptions {
@@ -137,17 +137,26 @@ export class Approvals implements ApprovalPort, ApprovalDesk {
     return found && (await this.#upToDate(found));
   }
 
-  async decide(id: string, vote: Omit<ApprovalVote, 'atMs'>): Promise<Approval> {
+  async decide(id: string, vote: Omit<ApprovalVote, 'atMs' | 'brokeGlass'>): Promise<Approval> {
     const counted = { ...vote, atMs: this.#nowMs };
-    const decided = await this.#options.store.update(id, (approval) => voted(approval, counted));
-    if (decided === undefined) throw new GatewayError('approval_unknown', 'There is no such approval.');
-    const { approver, verdict, channel, clientAddress } = vote;
-    this.#tell(decided, 'voted', {
+    return await this.#counted(id, 'voted', (approval) => voted(approval, counted));
+  }
+
+  async breakGlass(id: string, own: Omit<ApprovalVote, 'atMs' | 'brokeGlass' | 'verdict'>): Promise<Approval> {
+    const counted = { ...own, atMs: this.#nowMs };
+    return await this.#counted(id, 'broken_glass', (approval) => brokenGlass(approval, counted));
+  }
+
+  async #counted(id: string, what: string, rule: (approval: Approval) => Approval): Promise<Approval> {
+    const decided = await this.#options.store.update(id, rule);
+    const vote = decided?.votes.at(-1);
+    if (decided === undefined || vote === undefined) {
+      throw new GatewayError('approval_unknown', 'There is no such approval.');
+    }
+    const { approver, verdict, channel, clientAddress, reason } = vote;
+    this.#tell(decided, what, {
       approver: { issuer: approver.issuer, id: approver.id },
-      verdict,
-      channel,
-      client_address: clientAddress,
-      reason: decided.votes.at(-1)?.reason ?? '',
+      ...{ verdict, channel, client_address: clientAddress, reason },
     });
     return decided;
   }

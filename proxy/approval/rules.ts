@@ -15,15 +15,10 @@ export function voted(approval: Approval, vote: ApprovalVote): Approval {
     throw new GatewayError('approval_not_yours', `Only members of ${approval.groups.join(', ')} decide on this.`);
   }
   // Whatever groups they are in: administrators included.
-  if ([approval.subject, ...approval.chain].some((member) => same(member, approver))) {
+  if (membersOf(approval).some((member) => same(member, approver))) {
     throw new GatewayError('approval_self', 'The requester, and whoever it acts for, cannot decide on this.');
   }
-  if (approval.state !== 'pending' || vote.atMs >= approval.expiresAtMs) {
-    throw new GatewayError(
-      'approval_closed',
-      `This approval is ${approval.state === 'pending' ? 'expired' : approval.state}.`,
-    );
-  }
+  demandOpen(approval, vote.atMs);
   if (approval.votes.some((earlier) => same(earlier.approver, approver))) {
     throw new GatewayError('approval_already_voted', 'This approver has decided already.');
   }
@@ -34,6 +29,30 @@ export function voted(approval: Approval, vote: ApprovalVote): Approval {
   if (verdict === 'deny') return { ...approval, votes, state: 'denied' };
   // One vote each: every vote is another approver's.
   return { ...approval, votes, state: votes.length >= approval.quorum ? 'approved' : 'pending' };
+}
+
+/**
+ * Approved by its own requester, where policy offers that for emergencies.
+ * @throws GatewayError `approval_not_yours`, `approval_closed` or `approval_reason_required`
+ */
+export function brokenGlass(approval: Approval, own: Omit<ApprovalVote, 'verdict'>): Approval {
+  if (!approval.breakGlass || !membersOf(approval).some((member) => same(member, own.approver))) {
+    throw new GatewayError('approval_not_yours', 'Breaking the glass is not offered here, or not to this person.');
+  }
+  demandOpen(approval, own.atMs);
+  if (own.reason.trim() === '')
+    throw new GatewayError('approval_reason_required', 'Breaking the glass needs a reason.');
+  const vote: ApprovalVote = { ...own, verdict: 'approve', reason: bounded(own.reason), brokeGlass: true };
+  return { ...approval, votes: [...approval.votes, vote], state: 'approved' };
+}
+
+function membersOf({ subject, chain }: Approval): readonly Principal[] {
+  return [subject, ...chain];
+}
+
+function demandOpen({ state, expiresAtMs }: Approval, nowMs: number): void {
+  if (state === 'pending' && nowMs < expiresAtMs) return;
+  throw new GatewayError('approval_closed', `This approval is ${state === 'pending' ? 'expired' : state}.`);
 }
 
 /** With one more use; undefined when there is none to take. */

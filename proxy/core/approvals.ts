@@ -14,6 +14,8 @@ export interface ApprovalVote {
   readonly channel: string;
   readonly clientAddress: string;
   readonly atMs: number;
+  /** The requester's own word, where policy let them break the glass. */
+  readonly brokeGlass?: true;
 }
 
 /** One use of a grant: an execution of the approved operation. `unknown`: a crash left it open. */
@@ -61,6 +63,7 @@ export interface Approval {
   readonly uses: number;
   readonly reasonRequired: boolean;
   readonly mode: 'wait' | 'return';
+  /** The requester may approve it alone, loudly. */
   readonly breakGlass: boolean;
   /** What it satisfies once approved. */
   readonly grants: readonly Grant[];
@@ -149,7 +152,13 @@ export interface ApprovalDesk {
    * `approval_self` (a member of the requester's chain), `approval_reason_required`, `approval_already_voted`,
    * `store_unavailable`.
    */
-  decide(id: string, vote: Omit<ApprovalVote, 'atMs'>): Promise<Approval>;
+  decide(id: string, vote: Omit<ApprovalVote, 'atMs' | 'brokeGlass'>): Promise<Approval>;
+  /**
+   * Lets the requester, or whom it acts for, through without approvers, where policy offers that. A reason is required;
+   * it is audited, counted and told under a name of its own.
+   * @throws GatewayError as `decide`; `approval_not_yours` for anybody else, or where it is not offered.
+   */
+  breakGlass(id: string, own: Omit<ApprovalVote, 'atMs' | 'brokeGlass' | 'verdict'>): Promise<Approval>;
   /** Calls back, with its id, whenever a request is filed or changes, here or at another gateway. Returns how to stop that. */
   onChange(listener: (id: string) => void): () => void;
 }

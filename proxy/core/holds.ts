@@ -229,7 +229,7 @@ export class Holds {
       uses: request.uses,
       reasonRequired: request.reasonRequired,
       mode: request.mode,
-      breakGlass: false,
+      breakGlass: request.breakGlass,
       grants: grantsOf(decision),
       expiresAtMs: clock.nowMs() + ttlMs,
     });

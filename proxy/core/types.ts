@@ -87,6 +87,8 @@ export interface AccessRequest {
   readonly waitSeconds: number;
   /** `shape`: the grant covers operations of the same shape as well, for this subject at this upstream. */
   readonly reuse: 'none' | 'shape';
+  /** The requester may let itself through, loudly. */
+  readonly breakGlass: boolean;
 }
 
 /** Ends what a subject is doing, everywhere, for a while. */

@@ -36,6 +36,7 @@ access_request := object.union(asked[0].request.access_request, {
 	"mode": min(terms("mode", waits("mode", "return"))), # "return" sorts before "wait"
 	"wait_seconds": min(terms("wait_seconds", waits("wait_seconds", 60))),
 	"reuse": min(terms("reuse", "none")), # "none" sorts before "shape"
+	"break_glass": min(terms("break_glass", false)), # false sorts before true
 })
 
 # How clients wait where a policy does not say.

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { expired, finished, orphaned, taken, voted } from '../../../proxy/approval/rules.ts';
+import { brokenGlass, expired, finished, orphaned, taken, voted } from '../../../proxy/approval/rules.ts';
 import type { Approval, ApprovalVote } from '../../../proxy/core/approvals.ts';
 import { anApproval, ana, bo, eve } from '../../support/approvals.ts';
 
@@ -64,6 +64,33 @@ describe('a vote', () => {
 
   test('comes too late when its time is over, whether anybody noted it or not', () => {
     expect(code(() => voted(pending, ballot({ atMs: 2_000 })))).toBe('approval_closed');
+  });
+});
+
+describe('breaking the glass', () => {
+  const own = {
+    approver: pending.subject,
+    reason: 'the shop is down',
+    channel: 'test',
+    clientAddress: '',
+    atMs: nowMs,
+  };
+  const offered: Approval = { ...pending, breakGlass: true, quorum: 2 };
+
+  test('lets the requester through, and whom it acts for, with a reason', () => {
+    for (const approver of [pending.subject, ...pending.chain]) {
+      expect(brokenGlass(offered, { ...own, approver })).toMatchObject({
+        ...{ state: 'approved', votes: [{ brokeGlass: true, reason: 'the shop is down' }] },
+      });
+    }
+    expect(code(() => brokenGlass(offered, { ...own, reason: '' }))).toBe('approval_reason_required');
+  });
+
+  test('is for nobody else, not where it is not offered, and not too late', () => {
+    expect(code(() => brokenGlass(offered, { ...own, approver: ana }))).toBe('approval_not_yours');
+    expect(code(() => brokenGlass(pending, own))).toBe('approval_not_yours');
+    expect(code(() => brokenGlass({ ...offered, state: 'denied' }, own))).toBe('approval_closed');
+    expect(code(() => brokenGlass(offered, { ...own, atMs: 2_000 }))).toBe('approval_closed');
   });
 });
 

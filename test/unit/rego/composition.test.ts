@@ -26,7 +26,7 @@ const no = (code: string) => ({ code, message: `No: ${code}.` });
 const reason = (policy: string, code: string) => ({ policy, ...no(code) });
 const ask = (code: string, access_request: JsonObject) => ({ ...no(code), access_request });
 /** How clients wait when nobody says. */
-const asUsual = { mode: 'return', wait_seconds: 60, reuse: 'none' };
+const asUsual = { mode: 'return', wait_seconds: 60, reuse: 'none', break_glass: false };
 const undefinedReason = { policy: 'default', code: 'policy_undefined', message: 'No policy allows this operation.' };
 const malformed = (policy: string) => ({
   policy,
