@@ -152,6 +152,46 @@ describe('a call of a tool', () => {
     await client.close();
   });
 
+  test('keeps a silent client: the stream is there at once, and comments come while it waits', async () => {
+    const { approvals } = gateway.gateway;
+    const token = await tokenOf('stream', waits, 'tools/call');
+    const post = (body: JsonObject, headers: Record<string, string> = {}) =>
+      fetch(`${gateway.url}/tools/mcp`, {
+        method: 'POST',
+        headers: {
+          ...{ authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+          ...{ accept: 'application/json, text/event-stream', ...headers },
+        },
+        body: JSON.stringify({ jsonrpc: '2.0', ...body }),
+      });
+    const clientInfo = { name: 'raw', version: '1' };
+    const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo };
+    const begun = await post({ id: 1, method: 'initialize', params });
+    await begun.text();
+    const session = {
+      'mcp-session-id': begun.headers.get('mcp-session-id') ?? '',
+      'mcp-protocol-version': '2025-11-25',
+    };
+    await post({ method: 'notifications/initialized' }, session);
+    const asked = nextRequest(approvals);
+    const answer = await post(
+      { id: 2, method: 'tools/call', params: { name: 'close_account', arguments: {} } },
+      session,
+    );
+    expect(answer.headers.get('content-type')).toBe('text/event-stream');
+    const { id } = await asked;
+    let text = '';
+    let voted = false;
+    for await (const chunk of answer.body ?? []) {
+      text += Buffer.from(chunk).toString();
+      if (voted || text.split(':').length < 4) continue;
+      voted = true;
+      await vote(approvals, id);
+    }
+    expect(text).toMatch(/^(:[^\n]*\n\n){3,}/);
+    expect(text).toContain('"closed"');
+  });
+
   test('that is denied fails as a result that its model reads', async () => {
     const { approvals } = gateway.gateway;
     const client = await connect(await tokenOf('refused', waits, 'tools/call'));
