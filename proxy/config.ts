@@ -5,6 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { types } from 'node:util';
+import { readNotify, readStore } from './config/approvals.ts';
 import { ConfigDocument, ConfigError, type KeyPath } from './config/document.ts';
 import { type Readers, readListener } from './config/listeners.ts';
 import { snakeCase } from './config/schema.ts';
@@ -93,6 +94,8 @@ export function parseConfig(file: string, text: string): Config {
     },
     record: { directory: path(raw.record.directory) },
     privacy: { key: secret(raw.privacy.key) },
+    store: readStore(document, raw, read),
+    notify: readNotify(document, raw, read),
     admin: {
       listen: address(raw.admin?.listen ?? '127.0.0.1:9464', ['admin', 'listen']),
       hosts: raw.admin?.hosts ?? [],

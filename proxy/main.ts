@@ -4,9 +4,11 @@
  */
 import { hostname } from 'node:os';
 import { type Readiness, startAdmin } from './admin/index.ts';
+import { Approvals, type Channel, Notifier, Slack, type SlackAnswer, webhook } from './approval/index.ts';
 import { type Audit, openAudit } from './audit/index.ts';
 import { loadMaterials, type Materials } from './config/materials.ts';
 import type { Address, Config } from './config.ts';
+import type { ApprovalDesk, ApprovalStore } from './core/approvals.ts';
 import { systemClock, ulids } from './core/clock.ts';
 import { Gate } from './core/gate.ts';
 import { type Listener, listen } from './core/listener.ts';
@@ -21,6 +23,7 @@ import { createMetrics, type Metrics } from './metrics/registry.ts';
 import { createPolicyEngine, type PolicyEngine } from './policy/engine.ts';
 import { createAdapter } from './protocols/index.ts';
 import { createRecorder, type Recorder } from './record/index.ts';
+import { openEmbeddedStore, openPostgresStore } from './store/index.ts';
 
 /** What a test may put in the place of the machine's. */
 export interface GatewayDependencies {
@@ -34,6 +37,19 @@ export interface RunningGateway {
   readonly listeners: readonly (Address & { readonly protocol: string })[];
   readonly admin: Address;
   readonly readiness: Readiness;
+  /** Where people decide on what is held. */
+  readonly approvals: ApprovalDesk;
+  /**
+   * What Slack posts when somebody clicks, for whatever listener it is posted to: headers by lower-case name, the body as
+   * it came. Undefined without `notify.slack`.
+   */
+  readonly slackAction:
+    | ((
+        headers: Readonly<Record<string, string | undefined>>,
+        rawBody: Buffer,
+        clientAddress: string,
+      ) => Promise<SlackAnswer>)
+    | undefined;
   /** Activates the bundle, the data and the certificates again. @throws when one cannot be; what was active stays. */
   reload(): Promise<void>;
   /** Drains, then closes everything. Bounded by `drainTimeoutMs` and `closeTimeoutMs`. */
@@ -87,6 +103,8 @@ interface Services {
   readonly identity: IdentityService;
   readonly recorder: Recorder;
   readonly metrics: Metrics;
+  readonly approvals: Approvals;
+  readonly slack: Slack | undefined;
   readonly gate: Gate;
   readonly tunnels: Tunnels;
 }
@@ -147,6 +165,27 @@ async function startServices(
   });
   closers.add('record', () => recorder.close());
 
+  const ids = ulids(clock);
+  const gateway = ids.session();
+  const channels = channelsOf(config, materials, clock);
+  const store = await openStore(config, materials, { gateway, channels: channels.map(({ name }) => name), log });
+  closers.add('store', () => store.close());
+  const approvals = new Approvals({
+    ...{ store, audit, metrics, clock, ids, gateway },
+    onError: (error) => log.error('approvals', { error: asError(error) }),
+  });
+  closers.add('approvals', () => approvals.close());
+  if (channels.length > 0) {
+    const notifier = new Notifier({
+      store,
+      channels,
+      clock,
+      onError: (error) => log.warn('notify', { error: asError(error) }),
+    });
+    closers.add('notifier', () => notifier.close());
+  }
+  metrics.watchPendingApprovals(() => approvals.pendingCount);
+
   const tunnels = new Tunnels(config.limits);
   const gate = new Gate({
     policy,
@@ -155,12 +194,32 @@ async function startServices(
     metrics,
     identity,
     history: createHistory({ clock, windowSeconds: config.history.windowSeconds }),
+    approvals,
     clock,
-    ids: ulids(clock),
+    ids,
     tunnels,
     limits: config.limits,
   });
-  return { policy, audit, identity, recorder, metrics, gate, tunnels };
+  const slack = channels.find((channel) => channel instanceof Slack);
+  return { policy, audit, identity, recorder, metrics, approvals, slack, gate, tunnels };
+}
+
+async function openStore(
+  { store }: Config,
+  materials: Materials,
+  { log, ...own }: { readonly gateway: string; readonly channels: readonly string[]; readonly log: Log },
+): Promise<ApprovalStore> {
+  if (store.kind === 'embedded') return openEmbeddedStore({ path: store.path, ...own });
+  const onError = (error: unknown) => log.error('store', { error: asError(error) });
+  return await openPostgresStore({ url: store.url, ...materials.store, ...own, onError });
+}
+
+function channelsOf({ notify }: Config, materials: Materials, clock: Clock): readonly Channel[] {
+  const webhooks = notify.webhooks.map(({ name, url }, index) =>
+    webhook({ name, url, secret: materials.notify.webhooks[index] ?? noMaterials(), clock }),
+  );
+  if (notify.slack === undefined) return webhooks;
+  return [...webhooks, new Slack({ ...notify.slack, ...(materials.notify.slack ?? noMaterials()), clock })];
 }
 
 async function openPolicy(
@@ -205,7 +264,7 @@ async function startListening(
   { log, clock }: Surroundings,
   closers: Closers,
 ): Promise<RunningGateway> {
-  const { policy, audit, identity, recorder, metrics, gate, tunnels } = services;
+  const { policy, audit, identity, recorder, metrics, approvals, slack, gate, tunnels } = services;
   const masker = createMasker({ key: materials.privacyKey });
   const bound: { readonly listener: Listener; readonly adapter: ProtocolAdapter }[] = [];
   let draining = false;
@@ -261,6 +320,8 @@ async function startListening(
   return {
     listeners: bound.map(({ listener, adapter }) => ({ ...addressOf(listener), protocol: adapter.protocol })),
     admin: admin.address,
+    approvals,
+    slackAction: slack && ((...click) => slack.action(approvals, ...click)),
     get readiness() {
       return readiness();
     },

@@ -78,6 +78,14 @@ export interface Materials {
   readonly auditKey: Uint8Array;
   readonly privacyKey: Uint8Array;
   readonly verificationKey: string | undefined;
+  /** Of the channels that are told of requests for approval. */
+  readonly notify: {
+    /** In the order of `notify.webhooks`. */
+    readonly webhooks: readonly string[];
+    readonly slack: { readonly token: string; readonly signingSecret: string } | undefined;
+  };
+  /** Of a store with a URL. */
+  readonly store: { readonly password: string | undefined; readonly ca: string | undefined };
   /** In the order of `identity.issuers`; undefined for the system's CAs. */
   readonly issuerCas: readonly (string | undefined)[];
   /** In the order of `listeners`. */
@@ -99,11 +107,33 @@ export async function loadMaterials(config: Config): Promise<Materials> {
     auditKey: await secret('audit.key', config.audit.key),
     privacyKey: await secret('privacy.key', config.privacy.key),
     verificationKey: verification && asText(await secret('policy.verification.key', verification.key)),
+    store: await storeMaterials(config),
+    notify: await notifyMaterials(config),
     issuerCas: await Promise.all(config.identity.issuers.map(({ ca, issuer }) => authority(`CA of ${issuer}`, ca))),
     listeners: await Promise.all(config.listeners.map((one, index) => listenerMaterials(`listeners[${index}]`, one))),
     upstreams: new Map(
       await Promise.all([...upstreams].map(async ([name, one]) => [name, await upstreamMaterials(one)] as const)),
     ),
+  };
+}
+
+async function notifyMaterials({ notify: { webhooks, slack } }: Config): Promise<Materials['notify']> {
+  const read = async (key: string, reference: SecretReference) => asText(await secret(key, reference));
+  return {
+    webhooks: await Promise.all(webhooks.map((one, index) => read(`notify.webhooks[${index}].secret`, one.secret))),
+    slack: slack && {
+      token: await read('notify.slack.token', slack.token),
+      signingSecret: await read('notify.slack.signing_secret', slack.signingSecret),
+    },
+  };
+}
+
+async function storeMaterials({ store }: Config): Promise<Materials['store']> {
+  if (store.kind === 'embedded') return { password: undefined, ca: undefined };
+  const { password, ca } = store;
+  return {
+    password: password === undefined ? undefined : asText(await secret('store.password', password)),
+    ca: await authority('CA of the store', ca),
   };
 }
 

@@ -180,6 +180,31 @@ const upstream = byProtocol(
   ),
 );
 
+const notify = object(
+  {},
+  {
+    webhooks: {
+      type: 'array',
+      items: object({ name, url, secret }, { allow_insecure_http: { type: 'boolean' } }),
+      maxItems: limits.approvalChannelsMax,
+    },
+    slack: object(
+      {
+        token: secret,
+        channel: text,
+        signing_secret: secret,
+        users: {
+          type: 'array',
+          items: object({ slack: text, issuer: text, id: text, groups: texts }),
+          minItems: 1,
+          maxItems: 10_000,
+        },
+      },
+      { url },
+    ),
+  },
+);
+
 /** `loginTimeoutMs` in the code is `login_timeout_ms` in the file. */
 export function snakeCase(camelCase: string): string {
   return camelCase.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
@@ -199,6 +224,12 @@ export const configSchema = object(
     upstreams: { type: 'array', items: upstream, minItems: 1, maxItems: 1000 },
   },
   {
+    store: {
+      type: 'object',
+      properties: { path, url: { ...text, pattern: '^postgres(ql)?://' }, password: secret, ca: path },
+      additionalProperties: false,
+    },
+    notify,
     admin: object({ listen: address }, { hosts: texts }),
     history: object({ window_seconds: { type: 'integer', minimum: 1, maximum: limits.historyWindowSecondsMax } }),
     mcp: object({ pins: path }),
@@ -230,10 +261,34 @@ export interface RawConfig {
   readonly privacy: { readonly key: string };
   readonly listeners: readonly RawListener[];
   readonly upstreams: readonly RawUpstream[];
+  readonly store?: { readonly path?: string; readonly url?: string; readonly password?: string; readonly ca?: string };
+  readonly notify?: RawNotify;
   readonly admin?: { readonly listen: string; readonly hosts?: readonly string[] };
   readonly history?: { readonly window_seconds: number };
   readonly mcp?: { readonly pins: string };
   readonly limits?: Readonly<Record<string, number>>;
+}
+
+/** `notify` of the file. */
+export interface RawNotify {
+  readonly webhooks?: readonly {
+    readonly name: string;
+    readonly url: string;
+    readonly secret: string;
+    readonly allow_insecure_http?: boolean;
+  }[];
+  readonly slack?: {
+    readonly token: string;
+    readonly channel: string;
+    readonly signing_secret: string;
+    readonly users: readonly {
+      readonly slack: string;
+      readonly issuer: string;
+      readonly id: string;
+      readonly groups: readonly string[];
+    }[];
+    readonly url?: string;
+  };
 }
 
 /** `identity.issuers[]` of the file. */

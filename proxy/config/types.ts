@@ -135,6 +135,37 @@ export interface HttpUpstreamConfig {
 /** Anything that can be reached. */
 export type UpstreamConfig = PostgresUpstreamConfig | SshUpstreamConfig | HttpUpstreamConfig;
 
+/** Where approvals are kept: in a file of this gateway's own, or in a PostgreSQL database that several share. */
+export type StoreConfig =
+  | { readonly kind: 'embedded'; readonly path: string }
+  | {
+      readonly kind: 'postgres';
+      /** Without a password in it. */
+      readonly url: string;
+      readonly password: SecretReference | undefined;
+      /** PEM; the server is verified with it, by name. Undefined: as the URL's sslmode says. Absolute path. */
+      readonly ca: string | undefined;
+    };
+
+/** Who is told of requests for approval. */
+export interface NotifyConfig {
+  readonly webhooks: readonly { readonly name: string; readonly url: string; readonly secret: SecretReference }[];
+  readonly slack:
+    | {
+        /** Of Slack's Web API. */
+        readonly url: string;
+        readonly token: SecretReference;
+        readonly channel: string;
+        readonly signingSecret: SecretReference;
+        /** By Slack's id of a person: who that is to the gateway. */
+        readonly users: ReadonlyMap<
+          string,
+          { readonly issuer: string; readonly id: string; readonly groups: readonly string[] }
+        >;
+      }
+    | undefined;
+}
+
 /** A listener for PostgreSQL clients and the upstreams that are reached through it. */
 export interface PostgresListenerConfig {
   readonly protocol: 'postgres';
@@ -214,6 +245,8 @@ export interface Config {
   };
   readonly record: { readonly directory: string };
   readonly privacy: { readonly key: SecretReference };
+  readonly store: StoreConfig;
+  readonly notify: NotifyConfig;
   readonly admin: {
     readonly listen: Address;
     /** Host names it may be asked for by, besides `localhost` and addresses. */

@@ -38,7 +38,7 @@ function delegation(chain: readonly Principal[]): JsonObject {
 }
 
 /** Who, as the audit trail names it: issuer and id of the subject and of everyone it acts for. */
-export function subjectForAudit(identity: Identity): JsonObject {
+export function subjectForAudit(identity: Pick<Identity, 'type' | 'issuer' | 'id' | 'chain'>): JsonObject {
   return {
     type: identity.type,
     issuer: identity.issuer,

@@ -32,7 +32,21 @@ export const refusalCodes = {
   mask_unsupported: 'The policy asks for a mask this protocol cannot apply. Tell the policy owner.',
   mask_unprovable: 'Ask for it in a form that masks can be applied to: columns by themselves, whole JSON, text.',
   obligation_unsupported: 'The policy asks for an obligation this protocol cannot honour. Tell the policy owner.',
-  approval_unavailable: 'This operation needs an approval, and no approval service is configured.',
+  // approvals
+  approval_unavailable: 'This operation needs an approval, and can have none here. Ask its owner.',
+  approval_pending:
+    'Ask the approvers for it, then send the identical operation again as the same subject: it runs once it is approved. A changed one needs an approval of its own.',
+  approval_denied: 'The approvers refused it. Do not send it again; ask them what to do instead.',
+  approval_expired: 'Nobody decided in time, or the approval was not used in time. Send it again to ask anew.',
+  approval_outdated: 'Send the identical operation again: its approval was not used.',
+  approval_abandoned: 'The client left or cancelled while it was held. Its request stands: send it again.',
+  approval_unknown: 'There is no such approval.',
+  approval_closed: 'It was decided already, or its time is over.',
+  approval_not_yours: 'Only members of the groups that it names may decide.',
+  approval_self: 'Nobody decides on their own request, nor on one made on their behalf.',
+  approval_reason_required: 'Give a reason.',
+  approval_already_voted: 'You have decided already; another approver is needed.',
+  store_unavailable: 'The store of approvals cannot be reached, so nothing that needs one runs. Try again later.',
   // operation
   operation_malformed: 'The operation could not be read. Correct it and try again.',
   operation_too_large: 'The operation is larger than the configured bound. Split it up.',

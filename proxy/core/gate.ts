@@ -1,15 +1,11 @@
-import {
-  connectFacts,
-  decisionForAudit,
-  outcomeForAudit,
-  subjectDocument,
-  subjectForAudit,
-  upstreamLabels,
-} from './documents.ts';
+import { Answers } from './answers.ts';
+import { connectFacts, outcomeForAudit, subjectDocument, subjectForAudit, upstreamLabels } from './documents.ts';
 import { asGatewayError } from './errors.ts';
+import { type HoldOwner, Holds, type Judged } from './holds.ts';
 import type { Limits } from './limits.ts';
 import { claimPermitIssuer, type Permit } from './permit.ts';
 import type {
+  ApprovalPort,
   AuditEvent,
   AuditPort,
   Authorization,
@@ -26,8 +22,8 @@ import type {
 } from './ports.ts';
 import { Quarantines } from './quarantine.ts';
 import { Rates } from './rates.ts';
-import { guarded, notAllowed, refusalOf, unsupportedIn } from './refusal.ts';
-import { type Prepared, Session, type SessionOwner } from './session.ts';
+import { approvalUnavailable, notAllowed, refusalOf } from './refusal.ts';
+import { Session, type SessionOwner } from './session.ts';
 import type { Tunnels } from './tunnels.ts';
 import type {
   CommandDraft,
@@ -36,7 +32,6 @@ import type {
   Fault,
   Identity,
   JsonObject,
-  OperationFacts,
   Outcome,
   Refusal,
   SessionInit,
@@ -52,6 +47,8 @@ export interface GateServices {
   readonly metrics: MetricsPort;
   readonly identity: IdentityPort;
   readonly history: HistoryPort;
+  /** Without it nothing can be approved. */
+  readonly approvals?: ApprovalPort | undefined;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly tunnels: Tunnels;
@@ -67,6 +64,8 @@ export class Gate implements Gateway, SessionOwner {
   readonly #sessions = new Map<string, Session>();
   readonly #quarantines: Quarantines;
   readonly #rates: Rates;
+  readonly #answers: Answers;
+  readonly #holds: Holds | undefined;
   readonly #stopListening: () => void;
   #draining = false;
   #rejections = 0;
@@ -75,6 +74,9 @@ export class Gate implements Gateway, SessionOwner {
     this.#services = services;
     this.#quarantines = new Quarantines(services.clock, services.limits.quarantinesMax);
     this.#rates = new Rates(services.clock, services.limits.rateWindowsMax);
+    this.#answers = new Answers(services);
+    const { approvals } = services;
+    this.#holds = approvals && new Holds({ ...services, approvals }, this.#holdOwner());
     this.#stopListening = services.policy.onActivate(() => this.#judgeSessionsAgain());
   }
 
@@ -122,7 +124,7 @@ export class Gate implements Gateway, SessionOwner {
       const fault = asGatewayError(thrown, 'record_unavailable', 'The session cannot be recorded.');
       return { refusal: this.reject({ ...init, fault }) };
     }
-    const authorization = this.judge(session, { facts: connect });
+    const authorization = await this.judge(session, { facts: connect });
     if ('refusal' in authorization) {
       await session.close({ status: 'error', code: authorization.refusal.code });
       return authorization;
@@ -171,7 +173,7 @@ export class Gate implements Gateway, SessionOwner {
     return this.#services.tunnels.serve(connection, upstream, { session, gateway: this });
   }
 
-  judge<Plan>(session: Session, draft: CommandDraft<Plan>): Authorization<Plan> {
+  judge<Plan>(session: Session, draft: CommandDraft<Plan>): Authorization<Plan> | Promise<Authorization<Plan>> {
     const { clock, metrics } = this.#services;
     const startedMs = clock.monotonicMs();
     const decisionId = session.nextDecisionId();
@@ -180,37 +182,72 @@ export class Gate implements Gateway, SessionOwner {
     return answer;
   }
 
-  #decide<Plan>(session: Session, draft: CommandDraft<Plan>, decisionId: string): Authorization<Plan> {
-    const { facts } = draft;
-    const fault = this.#standingFault(session) ?? facts.fault;
-    if (fault !== undefined) return this.#refuse(session, draft, decisionId, fault, undefined);
-    const answer = this.policy.decide({
+  #decide<Plan>(
+    session: Session,
+    draft: CommandDraft<Plan>,
+    decisionId: string,
+  ): Authorization<Plan> | Promise<Authorization<Plan>> {
+    const asked = { session, draft, decisionId };
+    const fault = this.#standingFault(session) ?? draft.facts.fault;
+    if (fault !== undefined) return this.#answers.refuse(asked, fault, undefined);
+    const answer = this.#ask(session, draft, undefined);
+    if ('fault' in answer) return this.#answers.refuse(asked, answer.fault, undefined);
+    const { decision } = answer;
+    if (decision.quarantine !== undefined) this.#quarantine(session, decision.quarantine);
+    if (decision.effect === 'allow') return this.#admit({ ...asked, decision }, none);
+    if (decision.effect === 'deny') return this.#answers.refuse(asked, notAllowed(decision), decision);
+    // The only way that takes time.
+    if (this.#holds === undefined) return this.#answers.refuse(asked, approvalUnavailable, decision);
+    const terms = draft.hold?.() ?? { mayWait: false };
+    const held = { ...asked, decision, terms };
+    return terms.prepares ? this.#holds.prepare(held) : this.#holds.hold(held);
+  }
+
+  #ask<Plan>(session: Session, { facts, variable }: CommandDraft<Plan>, approval: JsonObject | undefined) {
+    return this.policy.decide({
       subject: session.subject,
       facts,
       session: session.context,
       history: () => this.#services.history.read(session.identity, session.init.upstream),
-      variable: draft.variable,
+      approval,
+      variable,
     });
-    if ('fault' in answer) return this.#refuse(session, draft, decisionId, answer.fault, undefined);
-    const { decision } = answer;
-    if (decision.quarantine !== undefined) this.#quarantine(session, decision.quarantine);
-    if (decision.effect !== 'allow') return this.#refuse(session, draft, decisionId, notAllowed(decision), decision);
-    const prepared = this.#prepare(session, facts, decision);
-    if ('code' in prepared) return this.#refuse(session, draft, decisionId, prepared, decision);
+  }
+
+  /** An allow: carried over to the adapter, counted, audited, and only then a permit. */
+  #admit<Plan>(held: Judged<Plan>, approvals: readonly string[]): Authorization<Plan> {
+    const { session, draft, decisionId, decision } = held;
+    const prepared = this.#answers.prepare(session, draft.facts, decision);
+    if ('code' in prepared) return this.#answers.refuse(held, prepared, decision);
     const exceeded = this.#rates.take(session.identity, decision);
-    if (exceeded !== undefined) return this.#refuse(session, draft, decisionId, exceeded, decision);
+    if (exceeded !== undefined) return this.#answers.refuse(held, exceeded, decision);
     try {
       this.#services.audit.write({
         event: 'decided',
         members: prepared.members,
-        own: { decision_id: decisionId, ...draft.audit?.(decision) },
+        own: {
+          decision_id: decisionId,
+          ...(approvals.length > 0 && { approvals: [...approvals] }),
+          ...draft.audit?.(decision),
+        },
       });
     } catch (thrown) {
       const fault = asGatewayError(thrown, 'audit_unavailable', 'The audit trail cannot be written.');
-      return this.#refuse(session, draft, decisionId, fault, decision);
+      return this.#answers.refuse(held, fault, decision);
     }
     prepared.allowed.inc();
-    return { permit: this.#permit(session, decisionId, decision, prepared.plan as Plan) };
+    return { permit: this.#permit(held, prepared.plan as Plan, approvals) };
+  }
+
+  #holdOwner(): HoldOwner {
+    return {
+      standingFault: (session) => this.#standingFault(session),
+      ask: (session, draft, approval) => this.#ask(session, draft, approval),
+      prepare: (session, facts, decision) => this.#answers.prepare(session, facts, decision),
+      admit: (held, approvals) => this.#admit(held, approvals),
+      refuse: (held, fault, decision) => this.#answers.refuse(held, fault, decision),
+      members: ({ session, draft, decision }) => this.#answers.members(session, draft.facts, decision, decision.effect),
+    };
   }
 
   /** What refuses every operation of a session, whatever it is. */
@@ -224,30 +261,9 @@ export class Gate implements Gateway, SessionOwner {
     return this.#quarantines.find(session.identity);
   }
 
-  /** Carries a decision over to what each execution needs; once per pair of facts and decision. */
-  #prepare<Plan>(session: Session, facts: OperationFacts<Plan>, decision: Decision): Prepared | Fault {
-    let byDecision = session.prepared.get(facts as OperationFacts<never>);
-    const known = byDecision?.get(decision);
-    if (known !== undefined) return known;
-    const unsupported = unsupportedIn(decision, session.init.supports);
-    if (unsupported !== undefined) return unsupported;
-    const enforced = guarded(() => facts.enforce(decision));
-    if ('fault' in enforced) return enforced.fault;
-    const prepared: Prepared = {
-      plan: enforced.plan,
-      members: this.#members(session, facts, decision, 'allow'),
-      allowed: this.#services.metrics.decision(session.init.protocol, 'allow', decision.reasons[0]?.policy ?? ''),
-    };
-    if (byDecision === undefined) {
-      byDecision = new WeakMap();
-      session.prepared.set(facts as OperationFacts<never>, byDecision);
-    }
-    byDecision.set(decision, prepared);
-    return prepared;
-  }
-
-  #permit<Plan>(session: Session, decisionId: string, decision: Decision, plan: Plan): Permit<Plan> {
-    const { audit, metrics, history, clock } = this.#services;
+  #permit<Plan>(held: Judged<Plan>, plan: Plan, uses: readonly string[]): Permit<Plan> {
+    const { session, decisionId, decision } = held;
+    const { audit, metrics, history, approvals, clock } = this.#services;
     const startedMs = clock.monotonicMs();
     return issuePermit(decisionId, decision, plan, (outcome) => {
       const elapsedMs = clock.monotonicMs() - startedMs;
@@ -266,56 +282,13 @@ export class Gate implements Gateway, SessionOwner {
           duration_ms: round(elapsedMs),
         },
       });
+      for (const id of uses) approvals?.finish(id, decisionId, outcome.status);
       if (decision.obligations.some(({ type }) => type === 'end_session')) {
         session.end(
           refusalOf(decisionId, { code: 'session_ended', message: 'Policy ends the session here.' }, [], true),
         );
       }
     });
-  }
-
-  #refuse<Plan>(
-    session: Session,
-    draft: CommandDraft<Plan>,
-    decisionId: string,
-    fault: Fault,
-    decision: Decision | undefined,
-  ): { refusal: Refusal } {
-    const { audit, metrics, history } = this.#services;
-    const effect = decision?.effect === 'require_approval' ? 'require_approval' : 'deny';
-    const reasons = decision?.effect === 'allow' ? [] : (decision?.reasons ?? []);
-    const refusal = refusalOf(decisionId, fault, reasons, session.ended !== undefined);
-    metrics.decision(session.init.protocol, effect, refusal.policy ?? '').inc();
-    metrics.refusal(session.init.protocol, refusal.code);
-    history.note(session.identity, session.init.upstream, { denied: true });
-    audit.append({
-      event: 'decided',
-      members: this.#members(session, draft.facts, decision, effect),
-      own: { decision_id: decisionId, code: refusal.code, message: refusal.message, ...draft.audit?.(decision) },
-    });
-    return { refusal };
-  }
-
-  #members<Plan>(
-    session: Session,
-    facts: OperationFacts<Plan>,
-    decision: Decision | undefined,
-    effect: string,
-  ): string {
-    const described = guarded(() => ({ plan: facts.describe(decision) }));
-    const document: JsonObject = {
-      session: session.id,
-      protocol: session.init.protocol,
-      upstream: session.init.upstream,
-      subject: subjectForAudit(session.identity),
-      effect,
-      action: facts.action.name,
-      resource: { type: facts.resource.type, id: facts.resource.id },
-      complete: facts.complete,
-      operation: 'fault' in described ? { undescribed: described.fault.code } : described.plan,
-      ...(decision && decisionForAudit(decision)),
-    };
-    return JSON.stringify(document).slice(1, -1);
   }
 
   #quarantine(session: Session, quarantine: NonNullable<Decision['quarantine']>): void {
@@ -350,9 +323,14 @@ export class Gate implements Gateway, SessionOwner {
   #judgeSessionsAgain(): void {
     for (const session of this.#sessions.values()) {
       const authorization = this.judge(session, { facts: session.connect });
-      if ('permit' in authorization) authorization.permit.complete({ status: 'ok' });
-      else session.end({ ...authorization.refusal, endSession: true });
+      if (authorization instanceof Promise) void authorization.then((late) => this.#judgedAgain(session, late));
+      else this.#judgedAgain(session, authorization);
     }
+  }
+
+  #judgedAgain(session: Session, authorization: Authorization): void {
+    if ('permit' in authorization) authorization.permit.complete({ status: 'ok' });
+    else session.end({ ...authorization.refusal, endSession: true });
   }
 
   closed(session: Session, outcome: Outcome): void {
@@ -381,6 +359,8 @@ export class Gate implements Gateway, SessionOwner {
     }
   }
 }
+
+const none: readonly string[] = [];
 
 function same(one: Identity, other: Identity): boolean {
   return one.issuer === other.issuer && one.id === other.id;

@@ -1,3 +1,4 @@
+import { approvalLimits } from './limits-approvals.ts';
 import { requestLimits } from './limits-requests.ts';
 
 /**
@@ -212,6 +213,8 @@ export const limits = {
   portalNamesMax: 10_000,
   /** Parameters of the portals of one connection; the last one may go past it by its own size. */
   portalNamesBytesMax: 32 * 1024 * 1024,
+  /** What a client sends behind an operation that waits for approval is read up to this, then not any more. */
+  postgresHeldBytesMax: 64 * 1024,
   /** Databases (per login) whose catalogs are held at once. */
   postgresDatabasesMax: 64,
   /** Classifications shared by texts that differ in values only, per database; longer texts are not looked at. */
@@ -291,6 +294,8 @@ export const limits = {
   shellWordLengthMax: 64 * 1024,
 
   ...requestLimits,
+
+  ...approvalLimits,
 
   // masks
   /** Sets of masks by name that are kept ready; a policy has a few. */

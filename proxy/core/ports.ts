@@ -2,6 +2,7 @@
  * The interfaces that the services implement, so that the gate and the protocols depend on none of them.
  */
 import type { Duplex } from 'node:stream';
+import type { Approval, ApprovalKey, ApprovalRequest } from './approvals.ts';
 import type { Permit } from './permit.ts';
 import type {
   CommandDraft,
@@ -144,7 +145,16 @@ export interface AuditPort {
 
 /** An audit event: a prefix of already serialised members (cached by the gate), and what differs each time. */
 export interface AuditEvent {
-  readonly event: 'opened' | 'decided' | 'completed' | 'closed' | 'rejected' | 'issued' | 'activated';
+  readonly event:
+    | 'opened'
+    | 'decided'
+    | 'completed'
+    | 'closed'
+    | 'rejected'
+    | 'issued'
+    | 'activated'
+    | 'held'
+    | 'approval';
   /**
    * Members serialised once and used many times: `"a":1,"b":2`, without braces, valid JSON members.
    * Empty string for none.
@@ -161,8 +171,26 @@ export interface HistoryPort {
   note(
     identity: Identity,
     upstream: string,
-    what: { labels?: readonly string[]; rows?: number; denied?: boolean },
+    what: { labels?: readonly string[]; rows?: number; denied?: boolean; approved?: boolean },
   ): void;
+}
+
+/** What the gate asks of approvals. Every promise rejects with GatewayError `store_unavailable` while the store is away. */
+export interface ApprovalPort {
+  /** Requests for this operation that still say something: pending, approved with uses left, denied. Newest first. */
+  find(key: ApprovalKey): Promise<readonly Approval[]>;
+  /**
+   * Asks people. The same request that is pending already is not filed twice.
+   * @throws GatewayError `limit_reached` when too many are pending.
+   */
+  file(request: Omit<ApprovalRequest, 'id' | 'requestedAtMs'>): Promise<Approval>;
+  get(id: string): Promise<Approval | undefined>;
+  /** Takes one use, durably, before it resolves. Undefined when there is none to take any more. */
+  take(id: string, decisionId: string): Promise<Approval | undefined>;
+  /** Notes what became of a use. Nothing waits for it: what cannot be noted is later `unknown`. */
+  finish(id: string, decisionId: string, status: Outcome['status']): void;
+  /** Calls back whenever this one may have changed. Returns how to stop that. */
+  watch(id: string, listener: () => void): () => void;
 }
 
 /** Where recordings go. */
@@ -189,6 +217,10 @@ export interface MetricsPort {
   maskedCells(protocol: string): { inc(count: number): void };
   sessionOpened(protocol: string): void;
   sessionClosed(protocol: string): void;
+  /** A request for approval came to be in this state. */
+  approval(state: string): void;
+  /** How long an operation was held, to whatever end. */
+  approvalWaitSeconds(protocol: string): { observe(seconds: number): void };
 }
 
 /** Time, injected. */

@@ -29,22 +29,30 @@ export function unsupportedIn(decision: Decision, supports: SessionInit['support
   return { code: 'obligation_unsupported', message: `This protocol cannot honour the obligation ${unknown.type}.` };
 }
 
+/** Nobody can be asked: there is no approval here that could be given, or that could be bound to the operation. */
+export const approvalUnavailable: Fault = {
+  code: 'approval_unavailable',
+  message: 'This operation needs an approval that it cannot have here.',
+};
+
 /** Why a decision that is no allow refuses: the first reason speaks. */
 export function notAllowed(decision: Decision): Fault {
   const [first] = decision.reasons;
   if (first !== undefined) return first;
   return decision.effect === 'require_approval'
-    ? { code: 'approval_unavailable', message: 'This operation needs an approval.' }
+    ? approvalUnavailable
     : { code: 'policy_undefined', message: 'No policy allows this.' };
 }
 
 /** A fault as what the client is told, with what it can do next. */
 export function refusalOf(decisionId: string, fault: Fault, reasons: readonly Reason[], endSession: boolean): Refusal {
-  const policy = reasons.find(({ code }) => code === fault.code)?.policy;
+  const { approval } = fault;
+  const first = approval === undefined ? undefined : reasons[0];
+  const policy = (first ?? reasons.find(({ code }) => code === fault.code))?.policy;
   const hint = isRefusalCode(fault.code)
     ? refusalCodes[fault.code]
     : 'Change the operation so that the policy allows it, or ask its owner.';
-  return { decisionId, code: fault.code, policy, message: fault.message, hint, reasons, endSession };
+  return { decisionId, code: fault.code, policy, message: fault.message, hint, reasons, approval, endSession };
 }
 
 function isRefusalCode(code: string): code is RefusalCode {

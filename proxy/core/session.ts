@@ -6,7 +6,7 @@ import type { CommandDraft, Identity, JsonObject, OperationFacts, Outcome, Refus
 export interface SessionOwner {
   readonly policy: PolicyPort;
   readonly clock: Clock;
-  judge<Plan>(session: Session, draft: CommandDraft<Plan>): Authorization<Plan>;
+  judge<Plan>(session: Session, draft: CommandDraft<Plan>): Authorization<Plan> | Promise<Authorization<Plan>>;
   closed(session: Session, outcome: Outcome): void;
 }
 
@@ -102,7 +102,7 @@ export class Session implements SessionHandle {
     return `${this.id}.${this.#decisions}`;
   }
 
-  authorize<Plan>(draft: CommandDraft<Plan>): Authorization<Plan> {
+  authorize<Plan>(draft: CommandDraft<Plan>): Authorization<Plan> | Promise<Authorization<Plan>> {
     return this.#owner.judge(this, draft);
   }
 

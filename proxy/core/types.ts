@@ -85,6 +85,10 @@ export interface AccessRequest {
   readonly reasonRequired: boolean;
   readonly mode: 'wait' | 'return';
   readonly waitSeconds: number;
+  /** `shape`: the grant covers operations of the same shape as well, for this subject at this upstream. */
+  readonly reuse: 'none' | 'shape';
+  /** The requester may let itself through, loudly. */
+  readonly breakGlass: boolean;
 }
 
 /** Ends what a subject is doing, everywhere, for a while. */
@@ -119,6 +123,8 @@ export interface Fault {
   readonly code: string;
   /** A sentence for people. Never contains a value that could be masked. */
   readonly message: string;
+  /** The id of the approval that it is about. */
+  readonly approval?: string | undefined;
 }
 
 /**
@@ -135,6 +141,8 @@ export interface OperationFacts<Plan = unknown> {
   readonly complete: boolean;
   /** Set when the gateway refuses this operation whatever policy says (malformed, oversize, unsupported). */
   readonly fault?: Fault | undefined;
+  /** What of the operation does not differ with its values (the hash of a syntax tree), where the protocol can say. */
+  readonly shape?: string | undefined;
   /**
    * Turns an allow into the adapter's plan, or says why its masks or obligations cannot be proven to
    * apply, which makes it a refusal. Pure; called once per decision object, before anything is audited.
@@ -158,6 +166,33 @@ export interface CommandDraft<Plan = unknown> {
   readonly variable?: (() => JsonObject) | undefined;
   /** Members of this execution's `decided` event alone: its redacted text, which message it came by, …. */
   readonly audit?: ((decision: Decision | undefined) => JsonObject) | undefined;
+  /**
+   * How it may be held. Called once, when policy wants an approval. Without it: never waited for, bound to its facts
+   * alone.
+   */
+  readonly hold?: (() => HoldTerms) | undefined;
+}
+
+/** How an adapter lets an operation be held. */
+export interface HoldTerms {
+  /** Whether the client can wait here; else it is refused at once and sends the operation again. */
+  readonly mayWait: boolean;
+  /**
+   * The draft only prepares an operation that is judged again when it runs: what an approval would let through is let
+   * through, without one, and nothing is asked of anybody.
+   */
+  readonly prepares?: boolean | undefined;
+  /** Called when the wait begins, and every `approvalNoticeMs` while it lasts: keeps the client, and tells it why. */
+  readonly notice?: ((text: string) => void) | undefined;
+  /** Aborted when the client left or cancelled: the wait ends. */
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * What else is forwarded and policy does not see, as digests; undefined when it cannot be known beforehand, and then
+   * no approval can be bound to it.
+   */
+  readonly bound?: (() => JsonObject | undefined) | undefined;
+  /** Asked after a wait: whether the facts still say what would run. */
+  readonly current?: (() => boolean) | undefined;
 }
 
 /** What became of a permitted operation. */
@@ -179,6 +214,8 @@ export interface Refusal {
   /** What the agent can do about it. */
   readonly hint: string;
   readonly reasons: readonly Reason[];
+  /** The id of the approval that is asked for, or was refused. */
+  readonly approval?: string | undefined;
   /** True when the session must end after this refusal. */
   readonly endSession: boolean;
 }

@@ -11,6 +11,8 @@ export interface Metrics extends MetricsPort {
   readonly contentType: string;
   /** Samples, at each scrape, the age in seconds of the oldest audit event that is not yet durable. */
   watchAuditLag(seconds: () => number): void;
+  /** Samples, at each scrape, how many requests for approval are pending. */
+  watchPendingApprovals(count: () => number): void;
   /** The revisions in force from now on; the earlier ones disappear from the page. */
   bundleActivated(revisions: { readonly bundle: string; readonly data: string }, nowMs: number): void;
   /** What happened between the gateway and an issuer: `discovered`, `jwks_refreshed`, `jwks_failed`, … */
@@ -22,6 +24,9 @@ const latencyBuckets = [
   0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
   1, 2.5, 5, 10,
 ];
+
+/** From a look into the store to the longest wait for a person. Seconds. */
+const waitBuckets = [0.01, 0.1, 1, 5, 15, 30, 60, 120, 300, 600];
 
 /**
  * A registry of its own, so that two gateways in one process do not share counts. Label values are
@@ -35,10 +40,11 @@ export function createMetrics(options: { readonly process?: boolean } = {}): Met
   const registers = [registry];
   const pending: PendingCounter[] = [];
   let lagSource = (): number => 0;
+  let pendingSource = (): number => 0;
   const counter = (name: string, help: string, labelNames: string[]): Counter =>
     new Counter({ name, help, labelNames, registers });
-  const histogram = (name: string, help: string, labelNames: string[]): Histogram =>
-    new Histogram({ name, help, labelNames, registers, buckets: latencyBuckets });
+  const histogram = (name: string, help: string, labelNames: string[], buckets = latencyBuckets): Histogram =>
+    new Histogram({ name, help, labelNames, registers, buckets });
   const gauge = (name: string, help: string, labelNames: string[] = []): Gauge =>
     new Gauge({ name, help, labelNames, registers });
   const child = (parent: Counter, labels: Readonly<Record<string, string>>): PendingCounter => {
@@ -71,6 +77,14 @@ export function createMetrics(options: { readonly process?: boolean } = {}): Met
     'sallyport_bundle_activated_timestamp_seconds',
     'When the policy in force was activated.',
   );
+  const approvals = counter('sallyport_approvals_total', 'Requests for approval, by what became of them.', ['state']);
+  const approvalsPending = gauge('sallyport_approvals_pending', 'Requests that wait for an approver.');
+  const approvalWaitSeconds = histogram(
+    'sallyport_approval_wait_seconds',
+    'How long operations that need an approval took to be answered.',
+    ['protocol'],
+    waitBuckets,
+  );
   const identityEvents = counter('sallyport_identity_events_total', 'Discovery and key set events, by issuer.', [
     'issuer',
     'event',
@@ -83,6 +97,7 @@ export function createMetrics(options: { readonly process?: boolean } = {}): Met
   const code = boundLabel(Object.keys(refusalCodes));
   const issuer = boundLabel();
   const event = boundLabel();
+  const state = boundLabel();
   const decisionChildren = new Children<PendingCounter>();
   const refusalChildren = new Children<PendingCounter>();
   const identityChildren = new Children<PendingCounter>();
@@ -116,6 +131,11 @@ export function createMetrics(options: { readonly process?: boolean } = {}): Met
       opened.inc();
     },
     sessionClosed: (protocolName) => sessionsOf(protocolName).active.dec(),
+    approval: (stateName) => approvals.labels(state(stateName)).inc(),
+    approvalWaitSeconds: byProtocol((name) => approvalWaitSeconds.labels(name)),
+    watchPendingApprovals(count) {
+      pendingSource = count;
+    },
     watchAuditLag(seconds) {
       lagSource = seconds;
     },
@@ -132,6 +152,7 @@ export function createMetrics(options: { readonly process?: boolean } = {}): Met
     async text() {
       for (const counted of pending) counted.flush();
       auditLag.set(lagSource());
+      approvalsPending.set(pendingSource());
       return await registry.metrics();
     },
   };

@@ -167,6 +167,8 @@ function accessRequestOf(value: unknown): AccessRequest {
     'reason_required',
     'mode',
     'wait_seconds',
+    'reuse',
+    'break_glass',
   ]);
   const {
     quorum = 1,
@@ -175,10 +177,14 @@ function accessRequestOf(value: unknown): AccessRequest {
     reason_required = true,
     mode = 'return',
     wait_seconds = 0,
+    reuse = 'none',
+    break_glass = false,
   } = request;
   const groups = list(request.groups, 'groups').map((group) => text(group, 'a group'));
   if (groups.length === 0) throw invalid('access_request names no approvers');
   if (mode !== 'wait' && mode !== 'return') throw invalid('access_request.mode is neither wait nor return');
+  if (reuse !== 'none' && reuse !== 'shape') throw invalid('access_request.reuse is neither none nor shape');
+  if (typeof break_glass !== 'boolean') throw invalid('break_glass is not a boolean');
   if (typeof reason_required !== 'boolean') throw invalid('reason_required is not a boolean');
   const needed = count(quorum, 'quorum');
   const times = count(uses, 'uses');
@@ -191,6 +197,8 @@ function accessRequestOf(value: unknown): AccessRequest {
     reasonRequired: reason_required,
     mode,
     waitSeconds: count(wait_seconds, 'wait_seconds'),
+    reuse,
+    breakGlass: break_glass,
   };
 }
 

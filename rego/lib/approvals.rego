@@ -33,7 +33,14 @@ access_request := object.union(asked[0].request.access_request, {
 	"ttl_seconds": min(terms("ttl_seconds", 900)),
 	"uses": min(terms("uses", 1)),
 	"reason_required": true in terms("reason_required", true),
+	"mode": min(terms("mode", waits("mode", "return"))), # "return" sorts before "wait"
+	"wait_seconds": min(terms("wait_seconds", waits("wait_seconds", 60))),
+	"reuse": min(terms("reuse", "none")), # "none" sorts before "shape"
+	"break_glass": min(terms("break_glass", false)), # false sorts before true
 })
+
+# How clients wait where a policy does not say.
+waits(name, otherwise) := object.get(object.get(data.config, "approvals", {}), name, otherwise)
 
 terms(name, otherwise) := {object.get(request.request.access_request, name, otherwise) | some request in asked}
 

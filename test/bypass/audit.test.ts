@@ -62,6 +62,8 @@ const metrics: MetricsPort = {
   maskedCells: () => ({ inc: nothing }),
   sessionOpened: nothing,
   sessionClosed: nothing,
+  approval: nothing,
+  approvalWaitSeconds: () => ({ observe: nothing }),
 };
 
 function facts(text: string): OperationFacts<undefined> {

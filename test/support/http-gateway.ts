@@ -14,12 +14,7 @@ import type { Clock } from '../../proxy/core/ports.ts';
 import type { JsonObject } from '../../proxy/core/types.ts';
 import { type RunningGateway, startGateway } from '../../proxy/main.ts';
 import { defaultBundle, merge, parseTrail, repositoryData } from './gateway.ts';
-import {
-  type GatewayFiles,
-  type GatewayFilesOptions,
-  type HttpUpstreamFiles,
-  writeGatewayFiles,
-} from './gateway-files.ts';
+import { type GatewayFiles, type HttpUpstreamFiles, writeGatewayFiles } from './gateway-files.ts';
 import { type Oidc, startOidc, type TokenRequest } from './oidc.ts';
 
 /** How the gateway under test differs from the usual one. */

@@ -12,6 +12,7 @@ import type { CanonicalRequest, CanonicalResult } from './contract.ts';
 import { serveExchange } from './exchange.ts';
 import { faultFacts, type Place, type RequestOperation, requestFacts } from './facts.ts';
 import type { RequestHandler } from './front.ts';
+import { holdTerms } from './hold.ts';
 import { serveMcp } from './mcp-endpoint.ts';
 import { metadataFor, metadataUrl } from './mcp-metadata.ts';
 import type { OperationPlan } from './plan.ts';
@@ -155,7 +156,7 @@ export class HttpConnection implements RequestHandler {
     const graphql = takesGraphql(admitted, routed.route.template);
     const body = await bodyOf(request, incoming, response, expectsContinue, { graphql, limits });
     const facts = 'fault' in body ? this.#faulty(admitted, body.fault) : this.#factsOf(admitted, routed, body);
-    const answer = await session.authorize({ facts });
+    const answer = await session.authorize({ facts, hold: () => holdTerms(response, body) });
     if ('refusal' in answer) {
       const { decisionId, code, policy, message } = answer.refusal;
       this.#record(admitted, decisionId, body);

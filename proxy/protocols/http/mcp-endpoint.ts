@@ -8,7 +8,7 @@ import { upstreamLabels } from '../../core/documents.ts';
 import { asGatewayError, GatewayError } from '../../core/errors.ts';
 import type { Permit } from '../../core/permit.ts';
 import { refusalOf } from '../../core/refusal.ts';
-import type { Fault, Outcome, Refusal } from '../../core/types.ts';
+import type { Fault, HoldTerms, Outcome, Refusal } from '../../core/types.ts';
 import { parseJson } from './bodies/json.ts';
 import { readAll } from './body.ts';
 import type { Admitted } from './connection.ts';
@@ -33,7 +33,8 @@ import {
   type ToolStatus,
 } from './mcp/index.ts';
 import { MessageMask } from './mcp-mask.ts';
-import { McpRelay, sendJson } from './mcp-relay.ts';
+import { McpRelay } from './mcp-relay.ts';
+import { McpReply } from './mcp-reply.ts';
 import { McpUpstream } from './mcp-upstream.ts';
 import type { OperationPlan } from './plan.ts';
 import type { Services } from './services.ts';
@@ -62,6 +63,9 @@ class McpServe {
   readonly #upstream: McpUpstream;
   /** What the server may ask of this client. */
   readonly #serverRequests: ReadonlySet<ServerRequest>;
+  readonly #reply: McpReply;
+  /** A stream was begun for the sake of a hold: nothing of the server's is in it yet. */
+  #held = false;
   readonly #total = { bytes: 0 };
 
   constructor(options: McpOptions) {
@@ -69,6 +73,7 @@ class McpServe {
     const { mapped, place, session } = options.admitted;
     const { name } = mapped.upstream;
     this.#upstream = new McpUpstream(options.admitted, options.services, this.#abort.signal);
+    this.#reply = new McpReply(options.response, options.services.options.limits.mcpKeepAliveMs);
     this.#place = { upstream: name, labels: upstreamLabels(place.config, name) };
     this.#serverRequests = allowedServerRequests(place.config, name);
     options.response.once('close', () => this.#abort.abort(clientGone));
@@ -106,7 +111,7 @@ class McpServe {
       const gone = reason === clientGone;
       const fault: Fault = aborted && !gone ? reason : asGatewayError(thrown, 'upstream_unavailable', words);
       outcome = { status: gone ? 'aborted' : 'error', code: gone ? clientGone : fault.code, bytes: this.#total.bytes };
-      if (response.headersSent) response.destroy();
+      if (response.headersSent && !this.#held) this.#reply.cut();
       else this.#refuse(message, refusalOf(permit.decisionId, fault, [], false), 502);
     } finally {
       for (const one of judged.permits) one.complete(outcome);
@@ -138,7 +143,7 @@ class McpServe {
     const permits: Permit<OperationPlan>[] = [];
     for (const operation of mcpOperations(message, { ...this.#place, tool })) {
       const facts = messageFacts(operation, place.masker);
-      const answer = await session.authorize({ facts });
+      const answer = await session.authorize({ facts, hold: () => this.#holdTerms(message) });
       if ('refusal' in answer) {
         for (const permit of permits) permit.complete({ status: 'aborted', code: answer.refusal.code });
         return answer;
@@ -146,6 +151,21 @@ class McpServe {
       permits.push(answer.permit);
     }
     return { permits };
+  }
+
+  /** Calls of tools wait; comments keep them alive where the client takes events. */
+  #holdTerms(message: McpMessage): HoldTerms {
+    const { headers } = this.#options.admitted.request;
+    const events = headers.some(([name, value]) => name === 'accept' && value.includes('text/event-stream'));
+    return {
+      mayWait: message.kind === 'request' && message.method === 'tools/call',
+      signal: this.#abort.signal,
+      notice: () => {
+        if (!events) return;
+        this.#held = true;
+        this.#reply.stream(200, {});
+      },
+    };
   }
 
   /** Something that is no message, or none for this moment. */
@@ -203,10 +223,9 @@ class McpServe {
       if (known !== undefined && (statusCode === 404 || (message.kind === 'end' && statusCode < 300)))
         sessions.end(known);
       const headers = client === undefined ? {} : { 'mcp-session-id': client.id };
-      await new McpRelay({ ...this.#options, upstream: this.#upstream, exchange, permit, total: this.#total }).run(
-        answer,
-        headers,
-      );
+      this.#held = false;
+      const parts = { admitted, services, reply: this.#reply, upstream: this.#upstream };
+      await new McpRelay({ ...parts, exchange, permit, total: this.#total }).run(answer, headers);
       return {
         ...{ status: statusCode < 400 ? 'ok' : 'error', code: String(statusCode), bytes: this.#total.bytes },
         ...(mask.matches > 0 && { maskedCells: mask.matches }),
@@ -236,7 +255,7 @@ class McpServe {
   }
 
   #answer({ status, body }: McpAnswer): void {
-    sendJson(this.#options.response, status, body);
+    this.#reply.json(status, body);
   }
 }
 

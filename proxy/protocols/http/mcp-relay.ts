@@ -1,5 +1,4 @@
 /** What an MCP server says on one exchange: read message by message, filtered, masked, recorded, and given. */
-import type { ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { upstreamLabels } from '../../core/documents.ts';
 import { GatewayError } from '../../core/errors.ts';
@@ -9,7 +8,8 @@ import { parseAnswerJson } from './bodies/json.ts';
 import { readAll } from './body.ts';
 import type { Admitted } from './connection.ts';
 import { messageFacts } from './facts.ts';
-import { keepAliveText, type ListedItem, listOperation, type McpExchange, SseReader, sseEvent } from './mcp/index.ts';
+import { type ListedItem, listOperation, type McpExchange, SseReader, sseEvent } from './mcp/index.ts';
+import type { McpReply } from './mcp-reply.ts';
 import type { McpUpstream } from './mcp-upstream.ts';
 import type { OperationPlan } from './plan.ts';
 import type { Services } from './services.ts';
@@ -17,7 +17,7 @@ import type { Services } from './services.ts';
 /** What an answer is given with. */
 export interface McpRelayOptions {
   readonly admitted: Admitted;
-  readonly response: ServerResponse;
+  readonly reply: McpReply;
   readonly services: Services;
   readonly upstream: McpUpstream;
   readonly exchange: McpExchange;
@@ -41,16 +41,16 @@ export class McpRelay {
       ?.trim()
       .toLowerCase();
     if (type === 'text/event-stream') return await this.#stream(answer, headers);
-    const { response, services } = this.#options;
+    const { reply, services } = this.#options;
     const bytes = await readAll(answer.body, services.options.limits.mcpEventBytesMax);
     if (bytes === undefined) throw new Error('an answer that is too long');
     if (bytes.length === 0 || (type !== 'application/json' && answer.statusCode >= 400)) {
-      return sendJson(response, answer.statusCode, undefined, headers);
+      return reply.json(answer.statusCode, undefined, headers);
     }
     const parsed = parseAnswerJson(bytes);
     if (type !== 'application/json' || 'fault' in parsed) throw new Error('an answer that is not JSON');
     const given = await this.#give(parsed.value);
-    sendJson(response, answer.statusCode, given, headers);
+    reply.json(answer.statusCode, given, headers);
   }
 
   /** What of a server's message the client gets; undefined for nothing. */
@@ -102,27 +102,18 @@ export class McpRelay {
 
   /** Event by event, each as soon as it came; comments keep a silent stream alive. */
   async #stream(answer: Dispatcher.ResponseData, headers: Readonly<Record<string, string>>): Promise<void> {
-    const { response, services, exchange } = this.#options;
-    response.writeHead(answer.statusCode, {
-      ...{ 'content-type': 'text/event-stream', 'cache-control': 'no-store' },
-      ...headers,
-    });
-    response.flushHeaders();
-    const beat = setInterval(() => response.write(keepAliveText), services.options.limits.mcpKeepAliveMs);
-    try {
-      const reader = new SseReader();
-      for await (const chunk of answer.body) {
-        for (const { id, type, data, retry } of reader.push(chunk as Buffer)) {
-          if (type !== 'message') continue;
-          const place = { retry, ...(id !== undefined && { id: exchange.sealEventId(id) }) };
-          const given = data === '' ? '' : await this.#event(data);
-          if (given !== undefined) await this.#write(sseEvent({ ...place, data: given }));
-        }
+    const { reply, exchange } = this.#options;
+    reply.stream(answer.statusCode, headers);
+    const reader = new SseReader();
+    for await (const chunk of answer.body) {
+      for (const { id, type, data, retry } of reader.push(chunk as Buffer)) {
+        if (type !== 'message') continue;
+        const place = { retry, ...(id !== undefined && { id: exchange.sealEventId(id) }) };
+        const given = data === '' ? '' : await this.#event(data);
+        if (given !== undefined) await reply.write(sseEvent({ ...place, data: given }));
       }
-      response.end();
-    } finally {
-      clearInterval(beat);
     }
+    reply.end();
   }
 
   /** The data of one event, as the client gets it; undefined when it does not. */
@@ -131,20 +122,6 @@ export class McpRelay {
     if ('fault' in parsed) throw new Error('an event that is not JSON');
     const given = await this.#give(parsed.value);
     return given === undefined ? undefined : JSON.stringify(given);
-  }
-
-  async #write(text: string): Promise<void> {
-    const { response } = this.#options;
-    if (response.write(text) || response.destroyed) return;
-    await new Promise<void>((resolve) => {
-      const done = () => {
-        response.removeListener('drain', done);
-        response.removeListener('close', done);
-        resolve();
-      };
-      response.on('drain', done);
-      response.on('close', done);
-    });
   }
 
   /** Counts a message, and keeps it in the recording up to its bound. @throws GatewayError past what policy allows */
@@ -162,25 +139,4 @@ export class McpRelay {
     }
     return value;
   }
-}
-
-/** Answers with a message, or with a status alone; not where something was answered already. */
-export function sendJson(
-  response: ServerResponse,
-  status: number,
-  body: JsonObject | undefined,
-  headers: Readonly<Record<string, string>> = {},
-): void {
-  if (response.headersSent || response.destroyed) return;
-  if (body === undefined) {
-    response.writeHead(status, { 'content-length': '0', ...headers });
-    response.end();
-    return;
-  }
-  const bytes = Buffer.from(JSON.stringify(body));
-  response.writeHead(status, {
-    ...{ 'content-type': 'application/json', 'cache-control': 'no-store' },
-    ...{ 'content-length': String(bytes.length), ...headers },
-  });
-  response.end(bytes);
 }

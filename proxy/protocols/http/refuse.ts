@@ -22,6 +22,7 @@ const statuses: Partial<Record<RefusalCode, number>> = {
   limit_reached: 429,
   draining: 503,
   internal_error: 500,
+  store_unavailable: 503,
 };
 
 const statusByCode: ReadonlyMap<string, number> = new Map(Object.entries(statuses));
@@ -42,6 +43,7 @@ export function problemOf(refusal: Refusal, status: number = statusOf(refusal.co
     code,
     policy: policy ?? null,
     decision_id: decisionId,
+    ...(refusal.approval !== undefined && { approval: refusal.approval }),
     hint,
     reasons: reasons.map((reason) => ({ policy: reason.policy, code: reason.code, message: reason.message })),
   };

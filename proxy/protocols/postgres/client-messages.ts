@@ -4,24 +4,21 @@ import type { ClassifiedStatement } from './classification.ts';
 import { type ErrorFields, frontend, frontendTypes, type MessageSink } from './codec.ts';
 import type { Conversation } from './conversation.ts';
 import { emptyStatement } from './database.ts';
-import { Judge, type Permitted } from './judge.ts';
+import { abandon, Judge, type Permitted, type Waiting } from './judge.ts';
 import type { Portal, PreparedStatement } from './names.ts';
-import { boundParameters, noParameters, recordStatement } from './parameters.ts';
+import { boundParameters, noParameters, recordRefusal, recordStatement } from './parameters.ts';
 import type { OperationPlan } from './plan.ts';
 import { denialFields, denyDescribe, denyQuery, errorFields } from './refuse.ts';
 import { cutRefusal, Run } from './run.ts';
 import { announce } from './settle.ts';
-import type { Shaped } from './shapes.ts';
 
 /** A message of the client that is being worked on; it may have to wait and be taken up again. */
-interface Held {
+interface Held extends Waiting {
   readonly type: number;
   readonly body: Buffer;
   readonly chunk: Buffer;
   readonly from: number;
   readonly to: number;
-  /** The classification, once a worker has made it. */
-  shaped?: Shaped | undefined;
 }
 
 /** Whether a message was dealt with, or must be taken up again after `Conversation.progressed`. */
@@ -50,7 +47,13 @@ export class ClientMessages implements MessageSink {
     if (held === undefined) return !this.#talk.awaitingCopy;
     if (this.#mustWait() || this.#dispatch(held) === 'wait') return false;
     this.#held = undefined;
+    abandon(held);
     return !this.#talk.awaitingCopy;
+  }
+
+  /** The connection is over: what was permitted late does not run. */
+  close(): void {
+    if (this.#held !== undefined) abandon(this.#held);
   }
 
   /** No message waits. */
@@ -110,6 +113,7 @@ export class ClientMessages implements MessageSink {
         return this.#close(message);
       case frontendTypes.sync:
         talk.skipping = false;
+        talk.executed = false;
         talk.group += 1;
         talk.expected.push({ kind: 'sync' });
         return this.#forward(talk.session.permit, message);
@@ -183,7 +187,7 @@ export class ClientMessages implements MessageSink {
     talk.group += 1;
     talk.expected.push({ kind: 'deny', words: denialFields(refusal, detail), simple: true });
     talk.toUpstream.insert(talk.session.permit, denyQuery(talk.nonce));
-    this.#recordRefusal(refusal);
+    recordRefusal(this.#talk.session, refusal);
     return 'done';
   }
 
@@ -264,7 +268,7 @@ export class ClientMessages implements MessageSink {
     if (found === 'unsettled') return 'wait';
     const portal = found.value;
     if (portal === undefined) return this.#unknownName('P', parsed.portal);
-    const judged = this.#judge.prepared(portal.prepared, portal);
+    const judged = this.#judge.prepared(portal.prepared, portal, { message });
     if (judged === 'wait') return 'wait';
     if ('refusal' in judged) return this.#denyExtended(judged.refusal, judged.detail);
     const { permit } = judged;
@@ -277,6 +281,7 @@ export class ClientMessages implements MessageSink {
     );
     this.#describeBefore(parsed.portal, portal, permit);
     this.#forward(permit, message);
+    talk.executed = true;
     talk.expected.push({ kind: 'execute', run, portal });
     // What waits for the name would wait for the client's next Sync as well, which may be behind it.
     if (announce(talk, run)) talk.toUpstream.insert(permit, frontend.flush());
@@ -331,7 +336,7 @@ export class ClientMessages implements MessageSink {
   }
 
   #denyExtended(refusal: Refusal, detail?: string): Progress {
-    this.#recordRefusal(refusal);
+    recordRefusal(this.#talk.session, refusal);
     return this.#failExtended(denialFields(refusal, detail));
   }
 
@@ -383,11 +388,6 @@ export class ClientMessages implements MessageSink {
       Buffer.alloc(0),
       'extended',
     );
-  }
-
-  #recordRefusal(refusal: Refusal): void {
-    const { decisionId, code, policy, message } = refusal;
-    this.#talk.session.record({ decisionId, kind: 'refused', data: { code, policy: policy ?? null, message } });
   }
 }
 

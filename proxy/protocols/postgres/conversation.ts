@@ -7,6 +7,7 @@ import type { Fault, Outcome, Refusal } from '../../core/types.ts';
 import type { TransactionStatus } from './codec.ts';
 import type { Database } from './database.ts';
 import { type Expected, ExpectedReplies } from './expected.ts';
+import type { HoldSlot } from './hold.ts';
 import type { ClientLink, ServerLink } from './links.ts';
 import { Names, type Portal, type PreparedStatement } from './names.ts';
 import { outcomeOf, type Run } from './run.ts';
@@ -20,6 +21,7 @@ export interface ConversationParts {
   readonly upstream: ServerLink;
   readonly masker: Masker;
   readonly limits: Limits;
+  readonly holding: HoldSlot;
 }
 
 /**
@@ -33,6 +35,7 @@ export class Conversation {
   readonly upstream: ServerLink;
   readonly masker: Masker;
   readonly limits: Limits;
+  readonly holding: HoldSlot;
   readonly toClient: ChunkWriter;
   readonly toUpstream: Forwarder;
   readonly expected = new ExpectedReplies();
@@ -45,6 +48,8 @@ export class Conversation {
   group = 0;
   /** The upstream ignores everything up to the next Sync. */
   skipping = false;
+  /** Something was executed since the last Sync: the implicit transaction may hold its locks. */
+  executed = false;
   /** The upstream reads COPY data from the client. */
   copyIn = false;
   /** The client was told to send COPY data, or an error, only once the upstream answered. */
@@ -66,6 +71,7 @@ export class Conversation {
   /** Why the conversation ends, once it does. */
   ending: Refusal | undefined;
   #onProgress: (() => void) | undefined;
+  #onNotice: ((text: string) => void) | undefined;
 
   constructor(parts: ConversationParts) {
     this.session = parts.session;
@@ -74,6 +80,7 @@ export class Conversation {
     this.upstream = parts.upstream;
     this.masker = parts.masker;
     this.limits = parts.limits;
+    this.holding = parts.holding;
     this.toClient = new ChunkWriter(parts.client.socket);
     this.toUpstream = new Forwarder(parts.upstream.socket);
     this.statements = new Names(parts.limits.statementNamesMax, parts.limits.statementNamesBytesMax);
@@ -87,6 +94,15 @@ export class Conversation {
 
   progressed(): void {
     this.#onProgress?.();
+  }
+
+  /** Called with what the client should hear of while it waits. */
+  onNotice(listener: (text: string) => void): void {
+    this.#onNotice = listener;
+  }
+
+  notify(text: string): void {
+    this.#onNotice?.(text);
   }
 
   /** Ends the conversation because it cannot be trusted any more. The relay says so to the client. */

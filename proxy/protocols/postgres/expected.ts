@@ -39,6 +39,10 @@ export class ExpectedReplies {
     return this.#entries.length;
   }
 
+  every(test: (entry: Expected) => boolean): boolean {
+    return this.#entries.every(test);
+  }
+
   push(entry: Expected): void {
     this.#entries.push(entry);
   }

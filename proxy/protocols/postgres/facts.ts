@@ -47,6 +47,7 @@ export function sqlFacts(operation: SqlOperation, target: Target): OperationFact
   const incomplete = [...new Set(statements.flatMap((statement) => statement.incomplete))];
   const { labels } = target;
   return {
+    shape: operation.fingerprint,
     action: { name: effects[0] ?? 'utility', properties: actionProperties(operation, effects, incomplete) },
     resource: databaseResource(target, statements),
     complete: incomplete.length === 0,

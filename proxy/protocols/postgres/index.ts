@@ -9,6 +9,7 @@ import { backend } from './codec.ts';
 import type { Database } from './database.ts';
 import { Databases } from './databases.ts';
 import { acceptClient, endWith, type FrontOutcome } from './front.ts';
+import { HoldSlot } from './hold.ts';
 import { supports } from './plan.ts';
 import { refusalResponse } from './refuse.ts';
 import { relay } from './relay.ts';
@@ -123,7 +124,10 @@ class PostgresAdapter implements ProtocolAdapter {
       throw fault;
     }
     const upstream = link;
-    const key = this.#cancels.register(() => this.#databases.cancel(target, upstream));
+    const holding = new HoldSlot();
+    const cancel = () => this.#databases.cancel(target, upstream);
+    // What is held has not reached the upstream: there is nothing to cancel there.
+    const key = this.#cancels.register(() => (holding.end() ? Promise.resolve() : cancel()));
     try {
       if (session.signal.aborted) {
         endWith(login.socket, refusalResponse(session.signal.reason, 'FATAL'), this.#options.limits.postgresLingerMs);
@@ -133,7 +137,6 @@ class PostgresAdapter implements ProtocolAdapter {
       }
       login.socket.write(welcome(upstream, key));
       const { masker, limits } = this.#options;
-      const cancel = () => this.#databases.cancel(target, upstream);
       const outcome = await relay({
         session,
         database,
@@ -141,6 +144,7 @@ class PostgresAdapter implements ProtocolAdapter {
         upstream: { socket: upstream.socket, cancel },
         masker,
         limits,
+        holding,
       });
       await session.close(outcome);
     } finally {

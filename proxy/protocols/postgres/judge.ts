@@ -1,9 +1,11 @@
 import type { Permit } from '../../core/permit.ts';
-import type { Fault, JsonObject, OperationFacts, Refusal } from '../../core/types.ts';
+import type { Authorization } from '../../core/ports.ts';
+import type { Fault, HoldTerms, JsonObject, OperationFacts, Refusal } from '../../core/types.ts';
 import type { ClassifiedStatement } from './classification.ts';
 import type { Conversation } from './conversation.ts';
 import { emptyStatement } from './database.ts';
 import { faultFacts, sqlFacts, type Via } from './facts.ts';
+import { mayWait } from './hold.ts';
 import { type Classified, type Portal, type PreparedStatement, statementOf } from './names.ts';
 import type { OperationPlan } from './plan.ts';
 import { resolve, withParameterTypes } from './resolve.ts';
@@ -24,9 +26,12 @@ export interface Permitted {
   readonly text: StatementText;
 }
 
-/** Where the classification of a message is kept while the message waits. */
+/** What is known of a message already while it waits. */
 export interface Waiting {
+  /** The classification, once a worker has made it. */
   shaped?: Shaped | undefined;
+  /** The gate's answer, once it was given after a hold; taken by whoever acts on it. */
+  answer?: Judged | undefined;
 }
 
 /** What is asked: SQL, how it came, and what differs each time. */
@@ -39,6 +44,15 @@ interface Question {
   readonly audit?: JsonObject | undefined;
   /** As Parse or the server said; 0 where unknown. */
   readonly parameterTypes?: readonly number[] | undefined;
+  /** The message that runs it; without one it is only prepared. */
+  readonly message?: Waiting | undefined;
+}
+
+/** On whose account a prepared statement is judged. */
+interface Asked {
+  /** The message that runs it. */
+  readonly message?: Waiting;
+  readonly audit?: JsonObject;
 }
 
 /** SQL → classification → names followed → facts → the session's answer. `wait`: again after `progressed`. */
@@ -50,7 +64,7 @@ export class Judge {
     this.#talk = conversation;
   }
 
-  /** A worker is classifying. */
+  /** A worker is classifying, or the gate holds what was asked. */
   get busy(): boolean {
     return this.#busy;
   }
@@ -63,15 +77,19 @@ export class Judge {
     audit?: JsonObject,
     parameterTypes?: readonly number[],
   ): Judged | 'wait' {
+    if (message.answer !== undefined) return takeAnswer(message, message.answer);
     message.shaped ??= this.#classify(sql, (shaped) => {
       message.shaped = shaped;
     });
     if (message.shaped === undefined) return 'wait';
-    return this.#judge({ shaped: message.shaped, text: sql, via, audit, parameterTypes });
+    const runs = via === 'simple' && { message };
+    return this.#judge({ shaped: message.shaped, text: sql, via, audit, parameterTypes, ...runs });
   }
 
   /** Judges a prepared statement that is about to run, classified anew when the catalog changed. */
-  prepared(prepared: PreparedStatement, portal: Portal | undefined, audit?: JsonObject): Judged | 'wait' {
+  prepared(prepared: PreparedStatement, portal: Portal | undefined, asked: Asked): Judged | 'wait' {
+    const { message, audit } = asked;
+    if (message?.answer !== undefined) return takeAnswer(message, message.answer);
     if (prepared.by !== 'declare' && prepared.catalogEpoch !== this.#talk.database.epoch) {
       const keep = (shaped: Shaped) => this.#keep(prepared, shaped);
       const again = this.#classify(Buffer.from(prepared.text), keep);
@@ -80,14 +98,14 @@ export class Judge {
     }
     const shaped = { classification: prepared.classification, constants: prepared.places };
     const { text, parameterTypes } = prepared;
-    return this.#judge({ shaped, text, via: 'extended', prepared, portal, audit, parameterTypes });
+    return this.#judge({ shaped, text, via: 'extended', prepared, portal, audit, parameterTypes, message });
   }
 
   /** A statement judged under an older policy or catalog is judged again before parameters reach the upstream. */
   stale(prepared: PreparedStatement): Refusal | 'wait' | undefined {
     const { session, database } = this.#talk;
     if (prepared.sessionEpoch === session.epoch && prepared.catalogEpoch === database.epoch) return undefined;
-    const judged = this.prepared(prepared, undefined, { phase: 'bind' });
+    const judged = this.prepared(prepared, undefined, { audit: { phase: 'bind' } });
     if (judged === 'wait') return 'wait';
     if ('refusal' in judged) return judged.refusal;
     judged.permit.complete({ status: 'ok' });
@@ -116,7 +134,8 @@ export class Judge {
     return undefined;
   }
 
-  #judge({ shaped, text, via, prepared, portal, audit, parameterTypes = [] }: Question): Judged | 'wait' {
+  #judge(question: Question): Judged | 'wait' {
+    const { shaped, text, via, prepared, portal, audit, parameterTypes = [], message } = question;
     const { database, session, status } = this.#talk;
     const { classification } = shaped;
     if ('fault' in classification) {
@@ -142,18 +161,43 @@ export class Judge {
     const statementText =
       known?.target === target ? known : new StatementText(text, statements, shaped.constants, target);
     if (prepared !== undefined && resolved.alone) prepared.statementText = statementText;
+    const done = (answer: Authorization<OperationPlan>): Judged =>
+      'refusal' in answer
+        ? answer
+        : {
+            permit: answer.permit,
+            statements,
+            shaped: { classification, constants: shaped.constants },
+            text: statementText,
+          };
     const answer = session.authorize({
       facts,
+      hold: () => this.#holdTerms(message),
       variable: () => ({ text: statementText.original, ...(portal && { parameters: parametersOf(portal) }) }),
       audit: (decision) => ({ text: statementText.kept(decision), ...audit }),
     });
-    if (answer instanceof Promise) throw new Error('the gate of this path answers at once');
-    if ('refusal' in answer) return answer;
+    if (!(answer instanceof Promise)) return done(answer);
+    if (message === undefined) throw new Error('what is only prepared was held');
+    this.#busy = true;
+    void answer.then((late) => {
+      message.answer = done(late);
+      this.#busy = false;
+      this.#talk.holding.done();
+      this.#talk.progressed();
+    });
+    return 'wait';
+  }
+
+  /** How a message that runs something may be held; what only prepares is judged again when it runs. */
+  #holdTerms(message: Waiting | undefined): HoldTerms {
+    if (message === undefined) return preparing;
+    const talk = this.#talk;
+    const { epoch } = talk.database;
     return {
-      permit: answer.permit,
-      statements,
-      shaped: { classification, constants: shaped.constants },
-      text: statementText,
+      mayWait: mayWait(talk),
+      notice: (words) => talk.notify(words),
+      signal: talk.holding.begin(),
+      current: () => talk.database.epoch === epoch && !talk.skipping,
     };
   }
 
@@ -171,6 +215,20 @@ export class Judge {
     if ('fault' in classification) prepared.classification = unclassified(prepared);
     else prepared.classification = prepared.by === 'prepare' ? inner(classification) : classification;
   }
+}
+
+const preparing: HoldTerms = { mayWait: false, prepares: true };
+
+/** Completes a permit that was given after a hold to a message that is not wanted any more. */
+export function abandon(message: Waiting): void {
+  const { answer } = message;
+  message.answer = undefined;
+  if (answer !== undefined && 'permit' in answer) answer.permit.complete({ status: 'aborted' });
+}
+
+function takeAnswer(message: Waiting, answer: Judged): Judged {
+  message.answer = undefined;
+  return answer;
 }
 
 function parametersOf(portal: Portal) {

@@ -1,5 +1,6 @@
 import type { Permit } from '../../core/permit.ts';
 import type { SessionHandle } from '../../core/ports.ts';
+import type { Refusal } from '../../core/types.ts';
 import type { Bind } from './codec.ts';
 import type { Conversation } from './conversation.ts';
 import type { Portal, PreparedStatement, RecordedParameter } from './names.ts';
@@ -55,4 +56,9 @@ export function recordStatement(
   const bound = parameters();
   const data = bound.length === 0 ? { text: kept } : { text: kept, parameters: bound.map((one) => ({ ...one })) };
   session.record({ decisionId: permit.decisionId, kind: 'statement', data });
+}
+
+/** Notes in the recording that something was refused. */
+export function recordRefusal(session: SessionHandle, { decisionId, code, policy, message }: Refusal): void {
+  session.record({ decisionId, kind: 'refused', data: { code, policy: policy ?? null, message } });
 }

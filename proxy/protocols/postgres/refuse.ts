@@ -8,7 +8,7 @@ import { backend, type ErrorFields, frontend } from './codec.ts';
 
 /** What an error is made of. */
 export interface ErrorWords {
-  readonly severity: 'ERROR' | 'FATAL';
+  readonly severity: 'ERROR' | 'FATAL' | 'NOTICE';
   /** Five characters. @see https://www.postgresql.org/docs/18/errcodes-appendix.html */
   readonly sqlstate: string;
   readonly message: string;
@@ -43,6 +43,9 @@ const sqlstates: Partial<Record<RefusalCode, string>> = {
   session_ended: '57P01',
   draining: '57P01',
   internal_error: 'XX000',
+  // 57014 query_canceled
+  approval_abandoned: '57014',
+  store_unavailable: '58030',
 };
 
 const insufficientPrivilege = '42501';
@@ -64,6 +67,12 @@ export function refusalResponse(refusal: Refusal, severity?: ErrorWords['severit
   return backend.errorResponse(refusalFields(refusal, severity));
 }
 
+/** A NoticeResponse in which the gateway says why nothing happens yet. */
+export function holdNotice(text: string): Buffer {
+  const fields = errorFields({ severity: 'NOTICE', sqlstate: '00000', message: `sallyport: ${text}` });
+  return backend.noticeResponse(fields);
+}
+
 /** The fields of {@link refusalResponse}, for who writes the message in another's place. */
 export function refusalFields(refusal: Refusal, severity?: ErrorWords['severity']): ErrorFields {
   return errorFields({
@@ -74,6 +83,7 @@ export function refusalFields(refusal: Refusal, severity?: ErrorWords['severity'
       code: refusal.code,
       policy: refusal.policy ?? null,
       decision_id: refusal.decisionId,
+      ...(refusal.approval !== undefined && { approval: refusal.approval }),
       reasons: refusal.reasons.map(({ policy, code, message }) => ({ policy, code, message })),
       hint: refusal.hint,
     }),

@@ -3,7 +3,7 @@ import { ClientMessages } from './client-messages.ts';
 import { frontendTypes, MessageReader, type MessageSink, ProtocolFault } from './codec.ts';
 import { Conversation, type ConversationParts } from './conversation.ts';
 import { endWith } from './front.ts';
-import { refusalResponse } from './refuse.ts';
+import { holdNotice, refusalResponse } from './refuse.ts';
 import { ServerMessages } from './server-messages.ts';
 
 /**
@@ -63,6 +63,7 @@ class Relay {
         this.#progressed = true;
         if (!this.#pumping) this.#pumpClient();
       });
+      this.#talk.onNotice((text) => this.#notify(text));
       client.socket.on('data', (chunk: Buffer) => this.#onClient(chunk));
       client.socket.on('drain', () => this.#unblockServer());
       client.socket.on('close', () => this.#clientGone());
@@ -105,7 +106,7 @@ class Relay {
     } while (waiting && this.#progressed);
     this.#pumping = false;
     const writable = this.#talk.toUpstream.flush();
-    if (waiting || !writable) this.#blockClient(!writable);
+    if ((waiting && !this.#listens()) || !writable) this.#blockClient(!writable);
     else this.#unblockClient();
     this.#afterWork();
   }
@@ -119,6 +120,20 @@ class Relay {
     const read = this.#push(this.#clientReader, rest, this.#fromClient);
     if (read < rest.length) this.#clientRest = rest.subarray(read);
     return this.#clientRest === undefined && this.#fromClient.idle;
+  }
+
+  /** While something is held the client is read on, up to a bound, so that it is noticed when it leaves. */
+  #listens(): boolean {
+    const { holding, limits } = this.#talk;
+    return holding.held && (this.#clientRest?.length ?? 0) < limits.postgresHeldBytesMax;
+  }
+
+  /** Between two messages only; a client that does not read is not told. */
+  #notify(text: string): void {
+    const { toClient, client } = this.#talk;
+    if (this.#finish === undefined || this.#fromServer.midMessage || client.socket.writableNeedDrain) return;
+    toClient.insert(holdNotice(text));
+    toClient.flush();
   }
 
   #blockClient(untilDrain: boolean): void {
@@ -246,6 +261,8 @@ class Relay {
     this.#finish = undefined;
     clearTimeout(this.#boundaryTimer);
     const { upstream, client, expected } = this.#talk;
+    this.#talk.holding.end();
+    this.#fromClient.close();
     const owed = expected.drain();
     this.#talk.abandon(owed, { status: 'unknown' });
     if (owed.length > 0 && upstream.socket.writable) void upstream.cancel().finally(() => upstream.socket.destroy());

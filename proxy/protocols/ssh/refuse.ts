@@ -17,6 +17,11 @@ export function refusalLine(refusal: Refusal): string {
   return oneLine(`sallyport: ${refusal.message} (${reasonOf(refusal)}) ${refusal.hint} [${refusal.decisionId}]`);
 }
 
+/** What a client hears while its command is held. */
+export function noticeText(text: string, terminal: boolean): string {
+  return `sallyport: ${oneLine(text)}${terminal ? '\r\n' : '\n'}`;
+}
+
 function reasonOf({ policy, code }: Refusal): string {
   return policy === undefined ? code : `${policy}/${code}`;
 }

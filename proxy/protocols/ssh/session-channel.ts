@@ -10,6 +10,7 @@ import type { Fault, OperationFacts, Outcome, Refusal } from '../../core/types.t
 import type { Conversation, Opened } from './conversation.ts';
 import { isHarmlessVariable } from './environment.ts';
 import { commandFacts, faultFacts, forwardFacts } from './facts.ts';
+import { holdTerms } from './hold.ts';
 import type { OperationPlan } from './plan.ts';
 import { redactCommand } from './redact.ts';
 import { refusalText, refusedStatus } from './refuse.ts';
@@ -246,7 +247,10 @@ export class SessionChannel {
     facts: OperationFacts<OperationPlan>,
     text: string,
   ): Promise<Permit<OperationPlan> | undefined> {
-    const answer = await opened.session.authorize({ facts });
+    const answer = await opened.session.authorize({
+      facts,
+      hold: () => holdTerms(channel, this.#terminal !== undefined),
+    });
     if ('refusal' in answer) {
       await this.#refuse(channel, answer.refusal, opened, text);
       return undefined;

@@ -15,3 +15,14 @@ obligations := says.obligations
 labels := says.labels
 
 quarantine := says.quarantine
+
+require_approval contains request if {
+	input.subject.type == "agent"
+	input.action.name != "connect"
+	asked
+	some request in says.require_approval
+}
+
+asked if not says.actions
+
+asked if input.action.name in says.actions

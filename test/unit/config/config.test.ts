@@ -259,3 +259,50 @@ describe('a token that the gateway asks for', () => {
     expect(problemsOf(asking(url))).toEqual([]);
   });
 });
+
+describe('approvals', () => {
+  const store = (text: string) => `${complete}store: { ${text} }\n`;
+
+  test('are kept beside the recordings unless it says otherwise', () => {
+    expect(parseConfig('/etc/sallyport/x.yaml', complete).store.kind).toBe('embedded');
+    expect(parseConfig('/etc/sallyport/x.yaml', store('path: data/a.db')).store).toEqual({
+      ...{ kind: 'embedded', path: '/etc/sallyport/data/a.db' },
+    });
+  });
+
+  test('are kept in PostgreSQL where a URL is given, its password by reference', () => {
+    const url = 'postgres://gateway@db.example:5432/sallyport';
+    expect(parseConfig('x.yaml', store(`url: '${url}', password: env:STORE`)).store).toEqual({
+      ...{ kind: 'postgres', url, password: 'env:STORE', ca: undefined },
+    });
+  });
+
+  test.each([
+    ['a password in the URL', `url: 'postgres://g:secret@db/x'`],
+    ['a file and a URL', `url: 'postgres://g@db/x', path: a.db`],
+    ['a password for a file', 'path: a.db, password: env:X'],
+    ['another kind of URL', `url: 'mysql://db/x'`],
+  ])('cannot have %s', (_, text) => {
+    const problems = problemsOf(store(text));
+    expect(problems).toHaveLength(1);
+    expect(JSON.stringify(problems)).not.toContain('secret@');
+  });
+
+  test('are told to webhooks and Slack, by people who are named once', () => {
+    const notify = (text: string) => `${complete}notify: { ${text} }\n`;
+    const hook = (name: string, url: string) => `{ name: ${name}, url: '${url}', secret: env:HOOK }`;
+    const ana = `{ slack: U1, issuer: 'https://idp', id: ana, groups: [dba] }`;
+    const slack = (users: string) => `slack: { token: env:T, channel: C1, signing_secret: env:S, users: [${users}] }`;
+    const parsed = parseConfig('x.yaml', notify(`webhooks: [${hook('a', 'https://a')}], ${slack(ana)}`)).notify;
+    expect(parsed.webhooks).toEqual([{ name: 'a', url: 'https://a', secret: 'env:HOOK' }]);
+    expect(parsed.slack?.users.get('U1')).toEqual({ issuer: 'https://idp', id: 'ana', groups: ['dba'] });
+    for (const wrong of [
+      `webhooks: [${hook('a', 'https://a')}, ${hook('a', 'https://b')}]`,
+      `webhooks: [${hook('slack', 'https://a')}]`,
+      `webhooks: [${hook('a', 'http://a')}]`,
+      slack(`${ana}, ${ana}`),
+    ]) {
+      expect(problemsOf(notify(wrong))).toHaveLength(1);
+    }
+  });
+});

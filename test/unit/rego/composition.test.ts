@@ -25,6 +25,8 @@ interface Composition {
 const no = (code: string) => ({ code, message: `No: ${code}.` });
 const reason = (policy: string, code: string) => ({ policy, ...no(code) });
 const ask = (code: string, access_request: JsonObject) => ({ ...no(code), access_request });
+/** How clients wait when nobody says. */
+const asUsual = { mode: 'return', wait_seconds: 60, reuse: 'none', break_glass: false };
 const undefinedReason = { policy: 'default', code: 'policy_undefined', message: 'No policy allows this operation.' };
 const malformed = (policy: string) => ({
   policy,
@@ -143,7 +145,7 @@ const compositions: readonly Composition[] = [
     note: 'a request for approval holds what is allowed',
     first: { allow: true },
     second: { require_approval: [ask('x', dba)] },
-    result: { decision: false, context: { reasons: [reason('second', 'x')], access_request: dba } },
+    result: { decision: false, context: { reasons: [reason('second', 'x')], access_request: { ...dba, ...asUsual } } },
   },
   {
     note: 'an approval never replaces an allow',
@@ -168,7 +170,7 @@ const compositions: readonly Composition[] = [
     first: { allow: true },
     second: { require_approval: [ask('x', dba)] },
     approval: { id: 'a', grants: [{ policy: 'first', code: 'x' }] },
-    result: { decision: false, context: { reasons: [reason('second', 'x')], access_request: dba } },
+    result: { decision: false, context: { reasons: [reason('second', 'x')], access_request: { ...dba, ...asUsual } } },
   },
   {
     note: 'a grant does not lift a deny',
@@ -185,7 +187,7 @@ const compositions: readonly Composition[] = [
       decision: false,
       context: {
         reasons: [reason('first', 'x'), reason('second', 'y')],
-        access_request: { groups: ['dba'], quorum: 2, ttl_seconds: 600, uses: 1, reason_required: true },
+        access_request: { groups: ['dba'], quorum: 2, ttl_seconds: 600, uses: 1, reason_required: true, ...asUsual },
       },
     },
   },
@@ -193,7 +195,7 @@ const compositions: readonly Composition[] = [
     note: 'different approvers are asked one after another',
     first: { allow: true, require_approval: [ask('x', dba)] },
     second: { require_approval: [ask('y', { ...dba, groups: ['legal'] })] },
-    result: { decision: false, context: { reasons: [reason('first', 'x')], access_request: dba } },
+    result: { decision: false, context: { reasons: [reason('first', 'x')], access_request: { ...dba, ...asUsual } } },
   },
   {
     note: 'the next approvers are asked once the first have granted',
@@ -202,7 +204,7 @@ const compositions: readonly Composition[] = [
     approval: { id: 'a', grants: [{ policy: 'first', code: 'x' }] },
     result: {
       decision: false,
-      context: { reasons: [reason('second', 'y')], access_request: { ...dba, groups: ['legal'] } },
+      context: { reasons: [reason('second', 'y')], access_request: { ...dba, groups: ['legal'], ...asUsual } },
     },
   },
   {

@@ -59,6 +59,9 @@ function textOf({ code, message, hint, decisionId }: Refusal): string {
   return `Refused by the gateway (${code}): ${message} ${hint}${decisionId === '' ? '' : ` Decision ${decisionId}.`}`;
 }
 
-function documentOf({ code, policy, message, hint, decisionId }: Refusal): JsonObject {
-  return { code, policy: policy ?? null, message, hint, decision_id: decisionId };
+function documentOf({ code, policy, message, hint, decisionId, approval }: Refusal): JsonObject {
+  return {
+    ...{ code, policy: policy ?? null, message, hint, decision_id: decisionId },
+    ...(approval !== undefined && { approval }),
+  };
 }

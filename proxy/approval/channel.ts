@@ -1,0 +1,38 @@
+import type { Approval, Notice } from '../core/approvals.ts';
+import { limits } from '../core/limits.ts';
+
+/** A way to tell people. */
+export interface Channel {
+  readonly name: string;
+  /** Says where an approval stands; rejects when that did not arrive, and it is tried again. */
+  tell(notice: Notice, approval: Approval): Promise<void>;
+}
+
+/**
+ * Posts JSON; redirects are not followed.
+ * @returns the answer, up to its bound
+ * @throws Error for anything but a success, without the URL: it may hold a secret.
+ */
+export async function post(url: string, body: string, headers: Record<string, string>): Promise<string> {
+  const response = await fetch(url, {
+    method: 'POST',
+    body,
+    headers: { 'content-type': 'application/json', 'user-agent': 'sallyport', ...headers },
+    redirect: 'manual',
+    signal: AbortSignal.timeout(limits.approvalNoticeTimeoutMs),
+  }).catch((cause: unknown) => {
+    throw new Error('a channel cannot be reached', { cause });
+  });
+  if (!response.ok) {
+    await response.body?.cancel();
+    throw new Error(`a channel answered ${response.status}`);
+  }
+  const pieces: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const piece of response.body ?? []) {
+    bytes += piece.length;
+    if (bytes > limits.approvalAnswerBytesMax) break;
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces).toString('utf8');
+}

@@ -1,0 +1,2 @@
+export { openEmbeddedStore } from './embedded.ts';
+export { openPostgresStore, type PostgresStoreOptions } from './postgres.ts';
