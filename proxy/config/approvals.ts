@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { ConfigDocument } from './document.ts';
 import type { Readers } from './listeners.ts';
-import type { RawConfig } from './schema.ts';
+import type { RawConfig } from './raw.ts';
 import type { NotifyConfig, StoreConfig } from './types.ts';
 
 /** Where approvals are: beside the recordings, unless it says otherwise: what is lost with one is lost with the other. */

@@ -1,7 +1,8 @@
 import { Ajv, type ErrorObject } from 'ajv';
 import { isMap, isScalar, LineCounter, parseDocument, type Document as YamlDocument } from 'yaml';
 import { limits } from '../core/limits.ts';
-import { configSchema, type RawConfig } from './schema.ts';
+import type { RawConfig } from './raw.ts';
+import { configSchema } from './schema.ts';
 
 /** One thing that is wrong with a configuration file. Never carries a value of the file, only keys. */
 export interface Problem {

@@ -1,5 +1,5 @@
 import type { ConfigDocument, KeyPath } from './document.ts';
-import type { RawListener } from './schema.ts';
+import type { RawListener } from './raw.ts';
 import type {
   Address,
   HttpUpstreamConfig,

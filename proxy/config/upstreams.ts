@@ -7,7 +7,7 @@ import type {
   RawPostgresUpstream,
   RawSshUpstream,
   RawUpstream,
-} from './schema.ts';
+} from './raw.ts';
 import type {
   HttpCredentialConfig,
   HttpUpstreamConfig,
