@@ -90,6 +90,7 @@ export function parseConfig(file: string, text: string): Config {
       rotateBytes: raw.audit.rotate_bytes ?? 256 * 1024 * 1024,
       keep: raw.audit.keep ?? 1_000,
       sync: raw.audit.sync ?? 'group',
+      signingKey: raw.audit.signing_key === undefined ? undefined : secret(raw.audit.signing_key),
     },
     record: { directory: path(raw.record.directory) },
     privacy: { key: secret(raw.privacy.key) },

@@ -4,7 +4,7 @@
  */
 import { hostname } from 'node:os';
 import { type Readiness, startAdmin } from './admin/index.ts';
-import { type Audit, openAudit } from './audit/index.ts';
+import { type Audit, openAudit, readSigningKey } from './audit/index.ts';
 import { loadMaterials, type Materials } from './config/materials.ts';
 import type { Address, Config } from './config.ts';
 import { systemClock, ulids } from './core/clock.ts';
@@ -68,6 +68,7 @@ export async function startGateway(config: Config, dependencies: GatewayDependen
  */
 export async function checkGateway(config: Config): Promise<{ readonly bundle: string; readonly data: string }> {
   const materials = await loadMaterials(config);
+  if (materials.auditSigningKey !== undefined) readSigningKey(materials.auditSigningKey);
   const policy = await openPolicy(config, materials, { log: silentLog, clock: systemClock }, false);
   const { revisions } = policy;
   await policy.close();
@@ -106,6 +107,7 @@ async function startServices(
       laggingSinceMs = events === 0 ? undefined : (laggingSinceMs ?? clock.nowMs());
     },
     key: materials.auditKey,
+    signingKey: materials.auditSigningKey === undefined ? undefined : readSigningKey(materials.auditSigningKey),
     clock,
     instance: `${hostname()}:${process.pid}`,
     host: hostname(),

@@ -71,6 +71,8 @@ export type ListenerMaterials =
 /** All that a configuration refers to. Held in memory only. */
 export interface Materials {
   readonly auditKey: Uint8Array;
+  /** PEM. */
+  readonly auditSigningKey: string | undefined;
   readonly privacyKey: Uint8Array;
   readonly verificationKey: string | undefined;
   /** In the order of `identity.issuers`; undefined for the system's CAs. */
@@ -92,6 +94,7 @@ export async function loadMaterials(config: Config): Promise<Materials> {
   const { verification } = config.policy;
   return {
     auditKey: await secret('audit.key', config.audit.key),
+    auditSigningKey: config.audit.signingKey && asText(await secret('audit.signing_key', config.audit.signingKey)),
     privacyKey: await secret('privacy.key', config.privacy.key),
     verificationKey: verification && asText(await secret('policy.verification.key', verification.key)),
     issuerCas: await Promise.all(config.identity.issuers.map(({ ca, issuer }) => authority(`CA of ${issuer}`, ca))),

@@ -56,6 +56,7 @@ const audit = object(
     rotate_bytes: { type: 'integer', minimum: 1024 * 1024 },
     keep: { type: 'integer', minimum: 1, maximum: 100_000 },
     sync: { enum: ['group', 'each'] },
+    signing_key: secret,
   },
 );
 
@@ -206,6 +207,7 @@ export interface RawConfig {
     readonly key: string;
     readonly rotate_bytes?: number;
     readonly keep?: number;
+    readonly signing_key?: string;
     readonly sync?: 'group' | 'each';
   };
   readonly record: { readonly directory: string };

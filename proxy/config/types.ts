@@ -186,6 +186,8 @@ export interface Config {
     readonly keep: number;
     /** `group`: synced in the background; `always`: before anything is forwarded. */
     readonly sync: 'group' | 'each';
+    /** PKCS #8 PEM of an Ed25519 key that signs heads. */
+    readonly signingKey: SecretReference | undefined;
   };
   readonly record: { readonly directory: string };
   readonly privacy: { readonly key: SecretReference };

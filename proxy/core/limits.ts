@@ -173,6 +173,13 @@ export const limits = {
   auditLineBytesMax: 1024 * 1024,
   /** The shortest key that may seal a trail. */
   auditKeyBytesMin: 32,
+  /** How long written lines wait for a signed head, and how many may at most (looked at every `auditTickMs`). */
+  auditHeadMs: 1_000,
+  auditHeadEventsMax: 4_096,
+  /** Lines behind the last signed head past which a trail counts as stripped of its heads. */
+  auditUnsignedLinesMax: 100_000,
+  /** How much of the trail is read at once by those who follow it; longer than any line. */
+  auditReadBytes: 1024 * 1024,
   /** A secret behind a reference. */
   secretBytesMax: 64 * 1024,
   recordFrameBytesMax: 64 * 1024,
