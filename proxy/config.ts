@@ -92,7 +92,13 @@ export function parseConfig(file: string, text: string): Config {
       sync: raw.audit.sync ?? 'group',
       signingKey: raw.audit.signing_key === undefined ? undefined : secret(raw.audit.signing_key),
     },
-    record: { directory: path(raw.record.directory) },
+    record: {
+      directory: path(raw.record.directory),
+      key: raw.record.key === undefined ? undefined : secret(raw.record.key),
+      oldKeys: (raw.record.old_keys ?? []).map(secret),
+      retentionDays: raw.record.retention_days,
+      bytesMax: raw.record.bytes_max,
+    },
     privacy: { key: secret(raw.privacy.key) },
     admin: {
       listen: address(raw.admin?.listen ?? '127.0.0.1:9464', ['admin', 'listen']),

@@ -20,7 +20,7 @@ import { createIdentity, type IdentityService } from './identity/index.ts';
 import { createMetrics, type Metrics } from './metrics/registry.ts';
 import { createPolicyEngine, type PolicyEngine } from './policy/engine.ts';
 import { createAdapter } from './protocols/index.ts';
-import { createRecorder, type Recorder } from './record/index.ts';
+import { createRecorder, type Recorder, RecordingIndex, recordingKey, startRetention } from './record/index.ts';
 
 /** What a test may put in the place of the machine's. */
 export interface GatewayDependencies {
@@ -69,6 +69,7 @@ export async function startGateway(config: Config, dependencies: GatewayDependen
 export async function checkGateway(config: Config): Promise<{ readonly bundle: string; readonly data: string }> {
   const materials = await loadMaterials(config);
   if (materials.auditSigningKey !== undefined) readSigningKey(materials.auditSigningKey);
+  for (const key of [materials.recordKey, ...materials.oldRecordKeys]) if (key !== undefined) recordingKey(key);
   const policy = await openPolicy(config, materials, { log: silentLog, clock: systemClock }, false);
   const { revisions } = policy;
   await policy.close();
@@ -142,12 +143,9 @@ async function startServices(
   });
   closers.add('identity', () => identity.close());
 
-  const recorder = createRecorder({
-    directory: config.record.directory,
-    clock,
-    onError: (error) => log.error('record', { error }),
-  });
+  const { recorder, recordings } = await startRecording(config, materials, { log, clock });
   closers.add('record', () => recorder.close());
+  closers.add('retention', recordings.stop);
 
   const tunnels = new Tunnels(config.limits);
   const gate = new Gate({
@@ -163,6 +161,24 @@ async function startServices(
     limits: config.limits,
   });
   return { policy, audit, identity, recorder, metrics, gate, tunnels };
+}
+
+/** Recordings, their index, and how long they stay. */
+async function startRecording(config: Config, materials: Materials, { log, clock }: Surroundings) {
+  const { directory, retentionDays: days, bytesMax } = config.record;
+  const onError = (error: Error) => log.error('record', { error });
+  const key = materials.recordKey && recordingKey(materials.recordKey);
+  const index = new RecordingIndex(directory, onError);
+  try {
+    await index.settle([...(key ? [key] : []), ...materials.oldRecordKeys.map(recordingKey)]);
+  } catch (error) {
+    onError(new Error('the index of recordings could not be settled', { cause: error }));
+  }
+  const recorder = createRecorder({ directory, clock, key, index, onError });
+  const removed = ({ session, started_at }: { session: string; started_at: string }) =>
+    log.info('recording removed', { session, started_at });
+  const stop = startRetention(index, { days, bytesMax }, { clock, removed, onError });
+  return { recorder, recordings: { index, stop } };
 }
 
 async function openPolicy(

@@ -15,6 +15,7 @@ import {
 } from '../audit/index.ts';
 import { type AuditFilter, queryAudit } from '../audit/query.ts';
 import { resolveSecret } from '../core/secret-ref.ts';
+import { instantOf } from './instant.ts';
 import { type Command, type Io, UsageError } from './io.ts';
 import { printable } from './printable.ts';
 
@@ -245,13 +246,4 @@ function countOf(text: string | undefined): number | undefined {
   if (!Number.isSafeInteger(count) || count < 1 || count > 100_000)
     throw new UsageError('--lines is a number up to 100000');
   return count;
-}
-
-const unitsMs: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-function instantOf(option: string, text: string): number {
-  const age = /^(\d+)([smhd])$/.exec(text);
-  const instant = age === null ? Date.parse(text) : Date.now() - Number(age[1]) * (unitsMs[age[2] ?? ''] ?? Number.NaN);
-  if (Number.isNaN(instant)) throw new UsageError(`${option} is a time (2026-01-31T09:00:00Z) or an age (15m)`);
-  return instant;
 }

@@ -73,6 +73,9 @@ export interface Materials {
   readonly auditKey: Uint8Array;
   /** PEM. */
   readonly auditSigningKey: string | undefined;
+  /** Recordings are encrypted with it; undefined: in clear. */
+  readonly recordKey: Uint8Array | undefined;
+  readonly oldRecordKeys: readonly Uint8Array[];
   readonly privacyKey: Uint8Array;
   readonly verificationKey: string | undefined;
   /** In the order of `identity.issuers`; undefined for the system's CAs. */
@@ -95,6 +98,7 @@ export async function loadMaterials(config: Config): Promise<Materials> {
   return {
     auditKey: await secret('audit.key', config.audit.key),
     auditSigningKey: config.audit.signingKey && asText(await secret('audit.signing_key', config.audit.signingKey)),
+    ...(await recordSecrets(config)),
     privacyKey: await secret('privacy.key', config.privacy.key),
     verificationKey: verification && asText(await secret('policy.verification.key', verification.key)),
     issuerCas: await Promise.all(config.identity.issuers.map(({ ca, issuer }) => authority(`CA of ${issuer}`, ca))),
@@ -102,6 +106,15 @@ export async function loadMaterials(config: Config): Promise<Materials> {
     upstreams: new Map(
       await Promise.all([...upstreams].map(async ([name, one]) => [name, await upstreamMaterials(one)] as const)),
     ),
+  };
+}
+
+/** Also for the command line, which reads recordings without serving. */
+export async function recordSecrets(config: Config): Promise<Pick<Materials, 'recordKey' | 'oldRecordKeys'>> {
+  const { key, oldKeys } = config.record;
+  return {
+    recordKey: key === undefined ? undefined : await secret('record.key', key),
+    oldRecordKeys: await Promise.all(oldKeys.map((one, index) => secret(`record.old_keys[${index}]`, one))),
   };
 }
 

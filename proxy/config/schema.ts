@@ -177,7 +177,15 @@ export const configSchema = object(
     identity: object({ issuers: { type: 'array', items: issuer, minItems: 1, maxItems: 100 } }),
     policy,
     audit,
-    record: object({ directory: path }),
+    record: object(
+      { directory: path },
+      {
+        key: secret,
+        old_keys: { type: 'array', items: secret, minItems: 1, maxItems: 16 },
+        retention_days: { type: 'integer', minimum: 1, maximum: 36_500 },
+        bytes_max: { type: 'integer', minimum: 1024 * 1024 },
+      },
+    ),
     privacy: object({ key: secret }),
     listeners: { type: 'array', items: listener, minItems: 1, maxItems: 100 },
     upstreams: { type: 'array', items: upstream, minItems: 1, maxItems: 1000 },
@@ -210,7 +218,13 @@ export interface RawConfig {
     readonly signing_key?: string;
     readonly sync?: 'group' | 'each';
   };
-  readonly record: { readonly directory: string };
+  readonly record: {
+    readonly directory: string;
+    readonly key?: string;
+    readonly old_keys?: readonly string[];
+    readonly retention_days?: number;
+    readonly bytes_max?: number;
+  };
   readonly privacy: { readonly key: string };
   readonly listeners: readonly RawListener[];
   readonly upstreams: readonly RawUpstream[];

@@ -189,7 +189,17 @@ export interface Config {
     /** PKCS #8 PEM of an Ed25519 key that signs heads. */
     readonly signingKey: SecretReference | undefined;
   };
-  readonly record: { readonly directory: string };
+  readonly record: {
+    readonly directory: string;
+    /** Encrypts recordings. Undefined: they are in clear. */
+    readonly key: SecretReference | undefined;
+    /** Keys of earlier recordings, to read them with. */
+    readonly oldKeys: readonly SecretReference[];
+    /** Undefined: for ever. */
+    readonly retentionDays: number | undefined;
+    /** Of all recordings together. Undefined: no bound. */
+    readonly bytesMax: number | undefined;
+  };
   readonly privacy: { readonly key: SecretReference };
   readonly admin: {
     readonly listen: Address;

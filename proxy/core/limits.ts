@@ -198,6 +198,19 @@ export const limits = {
   recordBufferBytesTotalMax: 64 * 1024 * 1024,
   /** Empty segment buffers kept for reuse. */
   recordSpareSegmentsMax: 64,
+  /** The shortest secret that may encrypt recordings. */
+  recordKeyBytesMin: 32,
+  /** Recordings that the index knows; of more the oldest are forgotten by it, not deleted. */
+  recordIndexEntriesMax: 100_000,
+  /** Labels, resources and refusal codes that the index keeps of one recording, of each. */
+  recordIndexTermsMax: 64,
+  /** One entry of the index. */
+  recordIndexLineBytesMax: 64 * 1024,
+  /** Entries of one answer. */
+  recordQueryEntriesMax: 1_000,
+  /** How often recordings past their time or their bytes are looked for, and how many are removed at once. */
+  recordRetentionIntervalMs: 60_000,
+  recordRetentionRemovalsMax: 1_000,
   /** How long a failed directory is left alone before a new session tries it again. */
   recordRetryMs: 1_000,
   /** The longest header or segment a reader of recordings accepts. */
