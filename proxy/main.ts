@@ -3,6 +3,7 @@
  * listeners. The only file that knows all of them.
  */
 import { hostname } from 'node:os';
+import { dirname, join } from 'node:path';
 import { type Readiness, startAdmin } from './admin/index.ts';
 import { type Audit, openAudit, readSigningKey } from './audit/index.ts';
 import { loadMaterials, type Materials } from './config/materials.ts';
@@ -18,6 +19,7 @@ import { Tunnels } from './core/tunnels.ts';
 import { createHistory } from './history/index.ts';
 import { createIdentity, type IdentityService } from './identity/index.ts';
 import { createMetrics, type Metrics } from './metrics/registry.ts';
+import { PolicyArchive } from './policy/archive.ts';
 import { createPolicyEngine, type PolicyEngine } from './policy/engine.ts';
 import { createAdapter } from './protocols/index.ts';
 import { createRecorder, type Recorder, RecordingIndex, recordingKey, startRetention } from './record/index.ts';
@@ -118,10 +120,15 @@ async function startServices(
 
   const policy = await openPolicy(config, materials, { log, clock }, config.policy.watch);
   closers.add('policy', () => policy.close());
+  const archive = new PolicyArchive(policyArchiveOf(config));
   const activated = () => {
     metrics.bundleActivated(policy.revisions, clock.nowMs());
     log.info('policy activated', { ...policy.revisions });
-    audit.write({ event: 'activated', members: '', own: { ...policy.revisions } });
+    audit.write({
+      event: 'activated',
+      members: '',
+      own: { ...policy.revisions, ...keepPolicy(policy.sources, archive, log) },
+    });
   };
   activated();
   policy.onActivate(() => {
@@ -161,6 +168,21 @@ async function startServices(
     limits: config.limits,
   });
   return { policy, audit, identity, recorder, metrics, gate, tunnels };
+}
+
+/** Where every bundle and data document stays that was ever active: beside the trail that names them. */
+export function policyArchiveOf(config: Config): string {
+  return join(dirname(config.audit.file), 'policies');
+}
+
+/** Keeps what was activated for the evidence. Where it cannot, the trail still has the revisions. */
+function keepPolicy({ bundle, data }: PolicyEngine['sources'], archive: PolicyArchive, log: Log) {
+  try {
+    return { bundle_sha256: archive.keep(bundle), data_sha256: archive.keep(data) };
+  } catch (error) {
+    log.error('what was activated could not be kept', { error: asError(error) });
+    return {};
+  }
 }
 
 /** Recordings, their index, and how long they stay. */

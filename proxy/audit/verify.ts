@@ -144,7 +144,7 @@ class Chain {
   }
 
   #accept(line: Line, opening: Opening | undefined): void {
-    if (this.#head === undefined) this.#startsAfter = opening?.previous.seq ?? 0;
+    if (this.#head === undefined) this.#startsAfter = opening?.previous.seq ?? this.#proof.start?.seq ?? 0;
     if (this.#torn !== undefined) this.#tornLines += 1;
     this.#torn = undefined;
     this.#head = { seq: line.seq, hash: line.hash };

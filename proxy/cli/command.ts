@@ -10,6 +10,7 @@ const help = `sallyport: a gateway between AI agents and what they reach
   sallyport ssh login               a certificate that ssh logs in with at the gateway (--help)
   sallyport ssh-config              what ssh needs to know about the gateway and its hosts (--help)
   sallyport audit SUBCOMMAND        verify, head, tail or query the audit trail (--help)
+  sallyport evidence export|verify  one archive for an auditor (--help)
   sallyport replay FILE|--list      a recording, or which there are (--help)
   sallyport --version
 `;
@@ -21,6 +22,7 @@ const commands: Readonly<Record<string, () => Promise<{ run: Command }>>> = {
   ssh: () => import('./ssh.ts'),
   'ssh-config': () => import('./ssh-config.ts'),
   audit: () => import('./audit.ts'),
+  evidence: () => import('./evidence.ts'),
   replay: () => import('./replay.ts'),
 };
 

@@ -180,6 +180,9 @@ export const limits = {
   auditUnsignedLinesMax: 100_000,
   /** How much of the trail is read at once by those who follow it; longer than any line. */
   auditReadBytes: 1024 * 1024,
+  /** Parts of an archive of evidence, and bytes of its manifest. */
+  evidencePartsMax: 200_000,
+  evidenceManifestBytesMax: 64 * 1024 * 1024,
   /** A secret behind a reference. */
   secretBytesMax: 64 * 1024,
   recordFrameBytesMax: 64 * 1024,
