@@ -8,6 +8,7 @@ import { types } from 'node:util';
 import { ConfigDocument, ConfigError, type KeyPath } from './config/document.ts';
 import { type Readers, readListener } from './config/listeners.ts';
 import { snakeCase } from './config/schema.ts';
+import { readSinks } from './config/sinks.ts';
 import type { Address, Config, UpstreamConfig } from './config/types.ts';
 import { readUpstream } from './config/upstreams.ts';
 import { type Limits, limits } from './core/limits.ts';
@@ -91,6 +92,7 @@ export function parseConfig(file: string, text: string): Config {
       keep: raw.audit.keep ?? 1_000,
       sync: raw.audit.sync ?? 'group',
       signingKey: raw.audit.signing_key === undefined ? undefined : secret(raw.audit.signing_key),
+      sinks: readSinks(document, raw.audit.sinks ?? [], read),
     },
     record: {
       directory: path(raw.record.directory),

@@ -5,7 +5,7 @@
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type Readiness, startAdmin } from './admin/index.ts';
-import { type Audit, openAudit, readSigningKey } from './audit/index.ts';
+import { type Audit, openAudit, readSigningKey, Sinks } from './audit/index.ts';
 import { loadMaterials, type Materials } from './config/materials.ts';
 import type { Address, Config } from './config.ts';
 import { systemClock, ulids } from './core/clock.ts';
@@ -104,12 +104,15 @@ async function startServices(
   const metrics = createMetrics();
   let laggingSinceMs: number | undefined;
   metrics.watchAuditLag(() => (laggingSinceMs === undefined ? 0 : (clock.nowMs() - laggingSinceMs) / 1000));
+  let sinks: Sinks | undefined;
   const audit = await openAudit({
     ...config.audit,
     onLag: (events) => {
       laggingSinceMs = events === 0 ? undefined : (laggingSinceMs ?? clock.nowMs());
     },
     key: materials.auditKey,
+    blockedBy: () => sinks?.blockedBy,
+    mayPrune: (lastSeq) => sinks?.mayPrune(lastSeq) ?? false,
     signingKey: materials.auditSigningKey === undefined ? undefined : readSigningKey(materials.auditSigningKey),
     clock,
     instance: `${hostname()}:${process.pid}`,
@@ -117,6 +120,8 @@ async function startServices(
     onError: (error) => log.error('audit', { error }),
   });
   closers.add('audit', () => audit.close());
+  sinks = startSinks(config, materials, { audit, metrics, log, clock });
+  closers.addAfter('audit sinks', () => sinks?.close());
 
   const policy = await openPolicy(config, materials, { log, clock }, config.policy.watch);
   closers.add('policy', () => policy.close());
@@ -183,6 +188,28 @@ function keepPolicy({ bundle, data }: PolicyEngine['sources'], archive: PolicyAr
     log.error('what was activated could not be kept', { error: asError(error) });
     return {};
   }
+}
+
+/** Copies of the trail, delivered behind its back. Closed after the trail, so that they get its last lines. */
+function startSinks(
+  config: Config,
+  materials: Materials,
+  { audit, metrics, log, clock }: Surroundings & { readonly audit: Audit; readonly metrics: Metrics },
+): Sinks {
+  const sinks = new Sinks(
+    config.audit.sinks.map((sink, index) => ({ ...sink, ...(materials.auditSinks[index] ?? noMaterials()) })),
+    {
+      file: config.audit.file,
+      headSeq: () => audit.head.seq,
+      clock,
+      onError: (sink, error) => {
+        metrics.auditSinkFailed(sink);
+        log.error('audit sink', { sink, error });
+      },
+    },
+  );
+  metrics.watchAuditSinks(() => sinks.lags);
+  return sinks;
 }
 
 /** Recordings, their index, and how long they stay. */
@@ -334,6 +361,11 @@ class Closers {
 
   add(name: string, close: () => void | Promise<void>): void {
     this.#closers.push({ name, close });
+  }
+
+  /** What is closed right after that which was added last. */
+  addAfter(name: string, close: () => void | Promise<void>): void {
+    this.#closers.splice(-1, 0, { name, close });
   }
 
   /** Closes everything, whatever fails or hangs on the way. Never throws; gives up waiting after `patienceMs`. */

@@ -31,6 +31,8 @@ export interface AuditOptions {
   /** How many full files stay. Older ones are deleted. At least 1. */
   readonly keep: number;
   /** Whether a full file may go, by the seq of its last line; those that may not stay past `keep`. */
+  /** Why nothing may be permitted although the trail can be written, or undefined. Asked before every `write`. */
+  readonly blockedBy?: (() => string | undefined) | undefined;
   readonly mayPrune?: ((lastSeq: number) => boolean) | undefined;
   readonly clock: Clock;
   /** Which gateway this is, in every `trail_opened`. */
@@ -130,7 +132,7 @@ class FileAudit implements Audit {
   }
 
   get ready(): boolean {
-    return this.#trail.open && !this.#closed;
+    return this.#trail.open && !this.#closed && this.#options.blockedBy?.() === undefined;
   }
 
   get head(): Head {
@@ -138,6 +140,8 @@ class FileAudit implements Audit {
   }
 
   write(event: AuditEvent): void {
+    const sink = this.#options.blockedBy?.();
+    if (sink !== undefined) throw new GatewayError('audit_unavailable', `the audit sink ${sink} is too far behind`);
     const entry = serialiseEvent(event, this.#time(), limits.auditEventBytesMax);
     this.#pending.push(entry);
     try {

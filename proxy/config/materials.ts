@@ -73,6 +73,8 @@ export interface Materials {
   readonly auditKey: Uint8Array;
   /** PEM. */
   readonly auditSigningKey: string | undefined;
+  /** In the order of `audit.sinks`. */
+  readonly auditSinks: readonly { readonly secret: string | undefined; readonly ca: string | undefined }[];
   /** Recordings are encrypted with it; undefined: in clear. */
   readonly recordKey: Uint8Array | undefined;
   readonly oldRecordKeys: readonly Uint8Array[];
@@ -98,6 +100,12 @@ export async function loadMaterials(config: Config): Promise<Materials> {
   return {
     auditKey: await secret('audit.key', config.audit.key),
     auditSigningKey: config.audit.signingKey && asText(await secret('audit.signing_key', config.audit.signingKey)),
+    auditSinks: await Promise.all(
+      config.audit.sinks.map(async ({ name, secret: reference, ca }) => ({
+        secret: reference && asText(await secret(`audit.sinks, ${name}`, reference)),
+        ca: await authority(`CA of the sink ${name}`, ca),
+      })),
+    ),
     ...(await recordSecrets(config)),
     privacyKey: await secret('privacy.key', config.privacy.key),
     verificationKey: verification && asText(await secret('policy.verification.key', verification.key)),

@@ -50,6 +50,20 @@ const policy = object(
   },
 );
 
+const sinkUrl = { ...text, pattern: '^https?://' } as const;
+const sinkOptions = { required: { type: 'boolean' }, ca: path };
+const auditSink = {
+  type: 'object',
+  discriminator: { propertyName: 'type' },
+  required: ['type'],
+  oneOf: [
+    object({ type: { const: 'stdout' }, name }, { required: { type: 'boolean' } }),
+    object({ type: { const: 'opa' }, name, url: sinkUrl }, { ...sinkOptions, token: secret }),
+    object({ type: { const: 'otlp' }, name, url: sinkUrl }, { ...sinkOptions, token: secret }),
+    object({ type: { const: 'webhook' }, name, url: sinkUrl, secret }, sinkOptions),
+  ],
+};
+
 const audit = object(
   { file: path, key: secret },
   {
@@ -57,6 +71,7 @@ const audit = object(
     keep: { type: 'integer', minimum: 1, maximum: 100_000 },
     sync: { enum: ['group', 'each'] },
     signing_key: secret,
+    sinks: { type: 'array', items: auditSink, maxItems: 16 },
   },
 );
 
@@ -197,6 +212,17 @@ export const configSchema = object(
   },
 );
 
+/** `audit.sinks[]` as the file has it; which keys go with which type is in the schema. */
+export interface RawAuditSink {
+  readonly type: 'stdout' | 'opa' | 'webhook' | 'otlp';
+  readonly name: string;
+  readonly required?: boolean;
+  readonly url?: string;
+  readonly token?: string;
+  readonly secret?: string;
+  readonly ca?: string;
+}
+
 /** The file after the schema: what {@link configSchema} lets through, in the file's own names. */
 export interface RawConfig {
   readonly identity: { readonly issuers: readonly RawIssuer[] };
@@ -216,6 +242,7 @@ export interface RawConfig {
     readonly rotate_bytes?: number;
     readonly keep?: number;
     readonly signing_key?: string;
+    readonly sinks?: readonly RawAuditSink[];
     readonly sync?: 'group' | 'each';
   };
   readonly record: {

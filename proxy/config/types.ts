@@ -166,6 +166,20 @@ export interface HttpListenerConfig {
 /** One listener and the upstreams that are reached through it. */
 export type ListenerConfig = PostgresListenerConfig | SshListenerConfig | HttpListenerConfig;
 
+/** Where copies of the audit trail's lines go (`audit.sinks[]`). */
+export interface AuditSinkConfig {
+  readonly type: 'stdout' | 'opa' | 'webhook' | 'otlp';
+  readonly name: string;
+  /** Nothing is permitted while it is too far behind. */
+  readonly required: boolean;
+  /** Of all but stdout. */
+  readonly url: string | undefined;
+  /** A bearer token, or what a webhook is signed with. */
+  readonly secret: SecretReference | undefined;
+  /** PEM of the CA; undefined: the system's. Absolute path. */
+  readonly ca: string | undefined;
+}
+
 /** The configuration, parsed once and frozen. Paths are absolute; secrets are references. */
 export interface Config {
   /** The file it came from. */
@@ -188,6 +202,7 @@ export interface Config {
     readonly sync: 'group' | 'each';
     /** PKCS #8 PEM of an Ed25519 key that signs heads. */
     readonly signingKey: SecretReference | undefined;
+    readonly sinks: readonly AuditSinkConfig[];
   };
   readonly record: {
     readonly directory: string;

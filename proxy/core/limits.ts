@@ -1,3 +1,4 @@
+import { auditSinkLimits } from './limits-audit.ts';
 import { requestLimits } from './limits-requests.ts';
 
 /**
@@ -313,6 +314,7 @@ export const limits = {
   /** Code units of one expanded word, and of a text in canonical form. */
   shellWordLengthMax: 64 * 1024,
 
+  ...auditSinkLimits,
   ...requestLimits,
 
   // masks
