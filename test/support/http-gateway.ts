@@ -27,6 +27,8 @@ export interface HttpGatewayOptions {
   readonly tls?: boolean;
   readonly clock?: Clock;
   readonly oidc?: Oidc;
+  /** Further keys of the configuration, merged one level deep. */
+  readonly config?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
 
 /** A gateway under test. */
@@ -56,6 +58,7 @@ export async function startHttpGateway(options: HttpGatewayOptions): Promise<Htt
     bundle: options.bundle ?? defaultBundle,
     data: merge(await repositoryData(), options.data ?? {}),
     ...(options.limits && { limits: options.limits }),
+    ...(options.config && { config: options.config }),
     upstreams: [],
     http: { upstreams: options.upstreams, ...(options.tls && { tls: options.tls }) },
   });
