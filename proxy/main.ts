@@ -9,6 +9,7 @@ import { type Audit, openAudit, readSigningKey, Sinks } from './audit/index.ts';
 import { loadMaterials, type Materials } from './config/materials.ts';
 import type { Address, Config } from './config.ts';
 import { systemClock, ulids } from './core/clock.ts';
+import { Closers } from './core/closers.ts';
 import { Gate } from './core/gate.ts';
 import { type Listener, listen } from './core/listener.ts';
 import { type Log, silentLog } from './core/log.ts';
@@ -22,7 +23,14 @@ import { createMetrics, type Metrics } from './metrics/registry.ts';
 import { PolicyArchive } from './policy/archive.ts';
 import { createPolicyEngine, type PolicyEngine } from './policy/engine.ts';
 import { createAdapter } from './protocols/index.ts';
-import { createRecorder, type Recorder, RecordingIndex, recordingKey, startRetention } from './record/index.ts';
+import {
+  createRecorder,
+  type Recorder,
+  type RecordingEntry,
+  RecordingIndex,
+  recordingKey,
+  startRetention,
+} from './record/index.ts';
 
 /** What a test may put in the place of the machine's. */
 export interface GatewayDependencies {
@@ -155,7 +163,7 @@ async function startServices(
   });
   closers.add('identity', () => identity.close());
 
-  const { recorder, recordings } = await startRecording(config, materials, { log, clock });
+  const { recorder, recordings } = await startRecording(config, materials, { audit, log, clock });
   closers.add('record', () => recorder.close());
   closers.add('retention', recordings.stop);
 
@@ -213,7 +221,11 @@ function startSinks(
 }
 
 /** Recordings, their index, and how long they stay. */
-async function startRecording(config: Config, materials: Materials, { log, clock }: Surroundings) {
+async function startRecording(
+  config: Config,
+  materials: Materials,
+  { audit, log, clock }: Surroundings & { readonly audit: Audit },
+) {
   const { directory, retentionDays: days, bytesMax } = config.record;
   const onError = (error: Error) => log.error('record', { error });
   const key = materials.recordKey && recordingKey(materials.recordKey);
@@ -223,9 +235,15 @@ async function startRecording(config: Config, materials: Materials, { log, clock
   } catch (error) {
     onError(new Error('the index of recordings could not be settled', { cause: error }));
   }
-  const recorder = createRecorder({ directory, clock, key, index, onError });
-  const removed = ({ session, started_at }: { session: string; started_at: string }) =>
+  const recorder = createRecorder({
+    ...{ directory, clock, key, index, onError },
+    // What binds a recording to the signed heads of the trail.
+    sealed: (recording) => audit.append({ event: 'recorded', members: '', own: { ...recording } }),
+  });
+  const removed = ({ session, started_at }: RecordingEntry) => {
     log.info('recording removed', { session, started_at });
+    audit.append({ event: 'removed', members: '', own: { session, started_at } });
+  };
   const stop = startRetention(index, { days, bytesMax }, { clock, removed, onError });
   return { recorder, recordings: { index, stop } };
 }
@@ -353,41 +371,4 @@ function noMaterials(): never {
 
 function addressOf({ host, port }: Listener): Address {
   return { host, port };
-}
-
-/** What was started, closed in the opposite order. */
-class Closers {
-  readonly #closers: { readonly name: string; close(): void | Promise<void> }[] = [];
-
-  add(name: string, close: () => void | Promise<void>): void {
-    this.#closers.push({ name, close });
-  }
-
-  /** What is closed right after that which was added last. */
-  addAfter(name: string, close: () => void | Promise<void>): void {
-    this.#closers.splice(-1, 0, { name, close });
-  }
-
-  /** Closes everything, whatever fails or hangs on the way. Never throws; gives up waiting after `patienceMs`. */
-  async close(log: Log, patienceMs: number): Promise<void> {
-    let impatient: NodeJS.Timeout | undefined;
-    const tooLong = new Promise<void>((resolve) => {
-      impatient = setTimeout(() => {
-        log.error('closing took too long; what is left is abandoned', { patienceMs });
-        resolve();
-      }, patienceMs);
-    });
-    await Promise.race([this.#closeAll(log), tooLong]);
-    clearTimeout(impatient);
-  }
-
-  async #closeAll(log: Log): Promise<void> {
-    for (const { name, close } of this.#closers.splice(0).toReversed()) {
-      try {
-        await close();
-      } catch (error) {
-        log.error('closing failed', { part: name, error: asError(error) });
-      }
-    }
-  }
 }

@@ -80,7 +80,7 @@ async function verifyCommand(args: string[], io: Io): Promise<number> {
   if (file === undefined || positionals.length > 1 || pems === undefined)
     throw new UsageError(`evidence verify needs one ARCHIVE and --public-key\n\n${help}`);
   const publicKeys = await Promise.all(pems.map(async (pem) => readPublicKey(await readFile(pem, 'utf8'))));
-  const { problems, manifest, audit } = await verifyEvidence(createReadStream(file), publicKeys);
+  const { problems, manifest, audit, unbound } = await verifyEvidence(createReadStream(file), publicKeys);
   const say = (text: string) => io.stdout.write(`${printable(text)}\n`);
   for (const problem of problems) say(`NOT VERIFIED  ${problem}`);
   if (manifest !== undefined) {
@@ -90,6 +90,8 @@ async function verifyCommand(args: string[], io: Io): Promise<number> {
     );
     for (const name of manifest.missing) say(`note          ${name} was not there any more when it was made`);
   }
+  if (unbound > 0)
+    say(`note          ${unbound} recording(s) whose end is not in these lines: only the manifest proves them`);
   if (audit !== undefined && audit.unsignedLines > 0)
     say(`warning       the last ${audit.unsignedLines} audit lines are behind the last signed head`);
   if (problems.length === 0) say('verified      every part is what the gateway wrote');

@@ -144,7 +144,16 @@ export interface AuditPort {
 
 /** An audit event: a prefix of already serialised members (cached by the gate), and what differs each time. */
 export interface AuditEvent {
-  readonly event: 'opened' | 'decided' | 'completed' | 'closed' | 'rejected' | 'issued' | 'activated';
+  readonly event:
+    | 'opened'
+    | 'decided'
+    | 'completed'
+    | 'closed'
+    | 'rejected'
+    | 'issued'
+    | 'activated'
+    | 'recorded'
+    | 'removed';
   /**
    * Members serialised once and used many times: `"a":1,"b":2`, without braces, valid JSON members.
    * Empty string for none.

@@ -21,6 +21,8 @@ export interface RecorderOptions {
   readonly key?: RecordingKey | undefined;
   /** Told of every recording as it begins and as it ends. */
   readonly index?: Pick<RecordingIndex, 'put'> | undefined;
+  /** Told of every recording that is whole and on stable storage: the digest its file ends with, in hex. */
+  readonly sealed?: ((recording: { session: string; bytes: number; digest: string }) => void) | undefined;
 }
 
 /** Recordings of sessions, written in the background. */
@@ -46,6 +48,7 @@ class FileRecorder implements Recorder, Shared {
   readonly #onError: (error: Error) => void;
   readonly #key: RecordingKey | undefined;
   readonly #index: Pick<RecordingIndex, 'put'> | undefined;
+  readonly #sealed: RecorderOptions['sealed'];
   readonly #recordings = new Set<Recording>();
   readonly #timer: NodeJS.Timeout;
   readonly clock: Clock;
@@ -60,6 +63,7 @@ class FileRecorder implements Recorder, Shared {
     this.#onError = options.onError;
     this.#key = options.key;
     this.#index = options.index;
+    this.#sealed = options.sealed;
     this.clock = options.clock;
     this.#probe();
     this.#timer = setInterval(() => this.#tick(), limits.recordFlushMs);
@@ -104,7 +108,10 @@ class FileRecorder implements Recorder, Shared {
 
   closed(recording: Recording): void {
     this.#recordings.delete(recording);
-    this.#index?.put(recording.synopsis.entry(this.clock.nowMs()));
+    const entry = recording.synopsis.entry(this.clock.nowMs());
+    this.#index?.put(entry);
+    const { seal: digest } = recording;
+    if (digest !== undefined) this.#sealed?.({ session: entry.session, bytes: entry.bytes, digest });
   }
 
   #create(session: { id: string; protocol: string; header: JsonObject }): Recording {

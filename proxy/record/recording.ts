@@ -57,6 +57,11 @@ export class Recording implements SessionRecorder {
     return this.#failed;
   }
 
+  /** The digest that the file ends with, in hex, which stands for all of it; undefined when it could not be written. */
+  get seal(): string | undefined {
+    return this.#failed ? undefined : Buffer.from(this.#digest, 'latin1').toString('hex');
+  }
+
   /** Whether there is a pause that `drained` waits for. */
   get paused(): boolean {
     return this.#paused !== undefined;

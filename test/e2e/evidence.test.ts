@@ -114,6 +114,8 @@ test('one archive is exported, verifies with the public key, and does not when a
   expect(made).toMatchObject({ code: 0, err: '' });
   const verified = await cli(evidence, 'verify', archive, '--public-key', publicKeyFile);
   expect(verified).toMatchObject({ code: 0, out: expect.stringMatching(/verified {6}every part/) });
+  // Every recording is bound to the trail.
+  expect(verified.out).not.toContain('note');
   const bytes = readFileSync(archive);
   const place = bytes.indexOf('"event":"decided"');
   bytes[place] = 0x20;

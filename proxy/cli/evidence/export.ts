@@ -100,7 +100,8 @@ async function surveyTrail(options: ExportOptions): Promise<Survey> {
     const timeMs = Date.parse(line.time);
     if (line.event === 'activated') inForce = digestsOf(line);
     if (start === undefined && timeMs >= fromMs) start = parseOpening(line)?.previous ?? previous;
-    past ||= timeMs >= toMs;
+    // Lines that nothing waited for are written a little later than their time.
+    past ||= timeMs >= toMs + limits.auditHeadMs;
     if (start !== undefined && !done) {
       // A torn piece belongs to the opening behind it.
       bytes += raw.bytes + tornBytes;

@@ -1,11 +1,11 @@
 import { createHash, generateKeyPairSync } from 'node:crypto';
-import { createReadStream, createWriteStream, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, createReadStream, createWriteStream, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { extract, pack } from 'tar-stream';
-import { exportEvidence } from '../../../proxy/cli/evidence/export.ts';
+import { type ExportOptions, exportEvidence } from '../../../proxy/cli/evidence/export.ts';
 import { type Manifest, signManifest } from '../../../proxy/cli/evidence/manifest.ts';
 import { verifyEvidence } from '../../../proxy/cli/evidence/verify.ts';
 import { run } from '../../../proxy/cli/evidence.ts';
@@ -22,6 +22,7 @@ type Parts = { name: string; content: Buffer }[];
 let directory = '';
 let archive = '';
 let auditFile = '';
+let options: ExportOptions;
 const clock = new SteppedClock();
 const minute = 60_000;
 
@@ -33,7 +34,9 @@ beforeEach(async () => {
   clock.ms = Date.parse('2026-11-22T09:00:00.000Z');
   const policies = new PolicyArchive(join(directory, 'policies'));
   const audit = await openTrail(auditFile, { signingKey, clock, rotateBytes: 3_000 });
-  const { recorder, index } = recorderAt(join(directory, 'recordings'), clock, key);
+  const { recorder, index } = recorderAt(join(directory, 'recordings'), clock, key, (recording) =>
+    audit.append({ event: 'recorded', members: '', own: { ...recording } }),
+  );
   const activate = (bundle: string) => {
     const [bundle_sha256, data_sha256] = [policies.keep(Buffer.from(bundle)), policies.keep(Buffer.from('data'))];
     audit.write({ event: 'activated', members: '', own: { bundle, data: 'd', bundle_sha256, data_sha256 } });
@@ -44,23 +47,22 @@ beforeEach(async () => {
     session.frame({ kind: 'stdout', data: Buffer.from(`output ${number}`) });
     for (const part of [1, 2, 3]) audit.write(decided(`${number}.${part}`, { session: `S${number}` }));
     await session.close({ status: 'ok' });
+    await audit.flush();
     if (number === 1) activate('new');
     clock.ms += 10 * minute;
   }
   await audit.close();
-  await exportEvidence(
-    {
-      auditFile,
-      index,
-      recordDirectory: join(directory, 'recordings'),
-      policyDirectory: policies.directory,
-      fromMs: Date.parse('2026-11-22T09:10:00Z'),
-      toMs: Date.parse('2026-11-22T09:20:00Z'),
-      nowMs: clock.ms,
-      signingKey,
-    },
-    createWriteStream(archive),
-  );
+  options = {
+    auditFile,
+    index,
+    recordDirectory: join(directory, 'recordings'),
+    policyDirectory: policies.directory,
+    fromMs: Date.parse('2026-11-22T09:10:00Z'),
+    toMs: Date.parse('2026-11-22T09:20:00Z'),
+    nowMs: clock.ms,
+    signingKey,
+  };
+  await exportEvidence(options, createWriteStream(archive));
 });
 
 async function unpack(): Promise<Parts> {
@@ -91,7 +93,7 @@ const change = (bytes: Buffer, at: number) => {
 
 describe('an archive of evidence', () => {
   test('holds the lines of the range up to a head, their sessions, the policy in force, and says so signed', async () => {
-    const { problems, manifest, audit } = await verifyEvidence(createReadStream(archive), [publicKey]);
+    const { problems, manifest, audit, unbound } = await verifyEvidence(createReadStream(archive), [publicKey]);
     expect(problems).toEqual([]);
     expect(manifest?.missing).toEqual([]);
     const hash = (text: string) => createHash('sha256').update(text).digest('hex');
@@ -103,6 +105,7 @@ describe('an archive of evidence', () => {
     expect(named).not.toContain(`policies/${hash('old')}`);
     expect(audit).toMatchObject({ ok: true, unsignedLines: 0 });
     expect(audit?.startsAfter).toBeGreaterThan(0);
+    expect(unbound).toBe(0);
   });
 
   test('has recordings that their key opens', async () => {
@@ -161,6 +164,18 @@ describe('an archive of evidence', () => {
     );
     expect(problems).toEqual([expect.stringMatching(/altered/)]);
   });
+});
+
+test('a recording that was changed before the archive was made is not what the signed trail says', async () => {
+  const file = join(directory, 'recordings', '2026-11-22', 'S2.sprec');
+  const { recorder } = recorderAt(join(directory, 'elsewhere'), clock, key);
+  const forged = recorder.open({ id: 'S2', protocol: 'ssh', header: { started_at: '' } });
+  await forged.close({ status: 'ok' });
+  copyFileSync(join(directory, 'elsewhere', '2026-11-22', 'S2.sprec'), file);
+  const again = join(directory, 'again.tar');
+  await exportEvidence(options, createWriteStream(again));
+  const { problems } = await verifyEvidence(createReadStream(again), [publicKey]);
+  expect(problems).toEqual(['recordings/S2.sprec is not what the trail says was recorded']);
 });
 
 test('what is not there any more is named, not passed over', async () => {

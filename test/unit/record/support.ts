@@ -7,6 +7,7 @@ import {
   type Frame,
   parseRecording,
   type Recorder,
+  type RecorderOptions,
   RecordingIndex,
   type RecordingKey,
 } from '../../../proxy/record/index.ts';
@@ -39,11 +40,12 @@ export function recorderAt(
   directory: string,
   clock = new SteppedClock(),
   key?: RecordingKey,
+  sealed?: RecorderOptions['sealed'],
 ): { recorder: Recorder; errors: Error[]; index: RecordingIndex } {
   const errors: Error[] = [];
   const onError = (error: Error) => errors.push(error);
   const index = new RecordingIndex(directory, onError);
-  const recorder = createRecorder({ directory, clock, key, index, onError });
+  const recorder = createRecorder({ directory, clock, key, index, sealed, onError });
   later(() => recorder.close());
   return { recorder, errors, index };
 }
