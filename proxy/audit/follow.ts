@@ -53,8 +53,13 @@ export class TrailReader {
 
   async #open(): Promise<{ handle: FileHandle; ino: number } | undefined> {
     try {
-      const handle = await open(trailFileAfter(this.#path, this.#seq), 'r');
-      return { handle, ino: (await handle.stat()).ino };
+      for (;;) {
+        const name = trailFileAfter(this.#path, this.#seq);
+        const handle = await open(name, 'r');
+        // Put aside meanwhile, the name may already be that of the next file.
+        if (trailFileAfter(this.#path, this.#seq) === name) return { handle, ino: (await handle.stat()).ino };
+        await handle.close();
+      }
     } catch (error) {
       if (isNothing(error)) return undefined;
       throw error;

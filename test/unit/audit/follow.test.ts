@@ -39,6 +39,20 @@ test('a reader hands out every line once, through rotations, from where it was t
   expect(await drain(second)).toEqual(upTo(34, last));
 });
 
+test('a file that is put aside while it is being opened costs no line', async () => {
+  const audit = await openTrail(file, { rotateBytes: 600 });
+  const seen: number[] = [];
+  for (let id = 1; id <= 60; id++) {
+    // Begun before these lines are written, and with them a rotation, finished after.
+    const reader = new TrailReader(file, seen.at(-1) ?? 0);
+    const reading = reader.read();
+    for (const part of ['a', 'b', 'c']) audit.write(decided(`${id}${part}`));
+    seen.push(...(await reading).map(({ seq }) => seq), ...(await drain(reader)));
+    await reader.close();
+  }
+  expect(seen).toEqual(upTo(1, audit.head.seq));
+});
+
 test('a line that is not whole yet is waited for', async () => {
   const audit = await openTrail(file);
   await audit.close();
