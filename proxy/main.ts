@@ -163,7 +163,7 @@ async function startServices(
   });
   closers.add('identity', () => identity.close());
 
-  const { recorder, recordings } = await startRecording(config, materials, { audit, log, clock });
+  const { recorder, recordings } = startRecording(config, materials, { audit, log, clock });
   closers.add('record', () => recorder.close());
   closers.add('retention', recordings.stop);
 
@@ -221,7 +221,7 @@ function startSinks(
 }
 
 /** Recordings, their index, and how long they stay. */
-async function startRecording(
+function startRecording(
   config: Config,
   materials: Materials,
   { audit, log, clock }: Surroundings & { readonly audit: Audit },
@@ -230,11 +230,11 @@ async function startRecording(
   const onError = (error: Error) => log.error('record', { error });
   const key = materials.recordKey && recordingKey(materials.recordKey);
   const index = new RecordingIndex(directory, onError);
-  try {
-    await index.settle([...(key ? [key] : []), ...materials.oldRecordKeys.map(recordingKey)]);
-  } catch (error) {
-    onError(new Error('the index of recordings could not be settled', { cause: error }));
-  }
+  const settling = new AbortController();
+  const keys = [...(key ? [key] : []), ...materials.oldRecordKeys.map(recordingKey)];
+  const settled = index.settle(keys, settling.signal).catch((cause: unknown) => {
+    onError(new Error('the index of recordings could not be settled', { cause }));
+  });
   const recorder = createRecorder({
     ...{ directory, clock, key, index, onError },
     // What binds a recording to the signed heads of the trail.
@@ -244,7 +244,12 @@ async function startRecording(
     log.info('recording removed', { session, started_at });
     audit.append({ event: 'removed', members: '', own: { session, started_at } });
   };
-  const stop = startRetention(index, { days, bytesMax }, { clock, removed, onError });
+  const stopRetention = startRetention(index, { days, bytesMax }, { clock, removed, onError });
+  const stop = async () => {
+    stopRetention();
+    settling.abort();
+    await settled;
+  };
   return { recorder, recordings: { index, stop } };
 }
 

@@ -45,6 +45,8 @@ export class RecordingIndex {
   readonly #directory: string;
   readonly #onError: (error: Error) => void;
   readonly #entries = new Map<string, RecordingEntry>();
+  /** While it is built there is no file, so that a crash leaves none that lacks half of the recordings. */
+  #building = false;
 
   /** Reads the index of a directory; empty where there is none. @param onError - told when it cannot be written */
   constructor(directory: string, onError: (error: Error) => void) {
@@ -94,17 +96,21 @@ export class RecordingIndex {
   }
 
   /**
-   * Settles what a gateway that stopped left open, and what is not in the index, from the recordings themselves, then writes
-   * the index anew. Sessions of this process must not have begun.
+   * Settles what a gateway that stopped left open, or everything where there is no index, from the recordings themselves, then
+   * writes the index anew. Called before the first session of this process begins; goes on beside them.
    * @param keys - of the recordings; one that none of them opens is known by its header only
+   * @param signal - ends it; without its index it begins anew with the next start
    */
-  async settle(keys: readonly RecordingKey[]): Promise<void> {
+  async settle(keys: readonly RecordingKey[], signal?: AbortSignal): Promise<void> {
     const unsettled = [...this.#entries.values()].filter(({ outcome }) => outcome === 'open').map(({ file }) => file);
-    const files = existsSync(this.file) ? unsettled : recordingsIn(this.#directory);
+    this.#building = !existsSync(this.file);
+    const files = this.#building ? recordingsIn(this.#directory) : unsettled;
     for (const file of files) {
+      if (signal?.aborted === true) return;
       if (existsSync(join(this.#directory, file))) this.#take(await survey(this.#directory, file, keys));
       else for (const entry of this.#entries.values()) if (entry.file === file) this.#entries.delete(entry.session);
     }
+    this.#building = false;
     this.#compact();
   }
 
@@ -133,6 +139,7 @@ export class RecordingIndex {
   }
 
   #append(line: RecordingEntry | Removed): void {
+    if (this.#building) return;
     try {
       if (!existsSync(this.file)) this.#compact();
       else appendFileSync(this.file, `${JSON.stringify(line)}\n`, { mode: 0o600 });

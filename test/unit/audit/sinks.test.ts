@@ -168,6 +168,11 @@ describe('a sink', () => {
   });
 });
 
+test('standard output that nobody reads any more is a failed delivery, and ends nothing', async () => {
+  const gone = new Writable({ write: (_chunk, _encoding, done) => done(new Error('EPIPE')) });
+  await expect(streamSink(gone).send([{ seq: 1, text: 'a' }], AbortSignal.timeout(60_000))).rejects.toThrow('EPIPE');
+});
+
 describe('when a sink', () => {
   test('answers with an error, its lines come again until it takes them, and none is left out', async () => {
     const receiver = new Receiver();

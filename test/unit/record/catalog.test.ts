@@ -2,8 +2,9 @@ import { appendFileSync, existsSync, readFileSync, rmSync, truncateSync } from '
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import type { RecorderPort } from '../../../proxy/core/ports.ts';
-import { RecordingIndex, recordingKey, startRetention } from '../../../proxy/record/index.ts';
+import { type RecordingEntry, RecordingIndex, recordingKey, startRetention } from '../../../proxy/record/index.ts';
 import { expired } from '../../../proxy/record/retention.ts';
+import { survey } from '../../../proxy/record/survey.ts';
 import { fileOf, later, recorderAt, SteppedClock, scratch, sessionId } from './support.ts';
 
 const key = recordingKey(Buffer.alloc(32, 5));
@@ -135,6 +136,27 @@ describe('the index of recordings', () => {
     expect(index.get(idOf(1))).toMatchObject({ outcome: 'open' });
     await index.settle([key]);
     expect(index.get(idOf(1))).toMatchObject({ outcome: 'cut', ended_at: null });
+  });
+
+  test('that is being built when sessions begin has them too, and leaves no half of itself when it is stopped', async () => {
+    const { recorder } = await filled();
+    await recorder.close();
+    rmSync(join(directory, 'index.jsonl'));
+    const stopped = new RecordingIndex(directory, () => {});
+    const stop = new AbortController();
+    const building = stopped.settle([key], stop.signal);
+    const entry = { ...(await survey(directory, `2026-11-22/${idOf(1)}.sprec`, [key])), session: idOf(9) };
+    stopped.put(entry as RecordingEntry);
+    stop.abort();
+    await building;
+    expect(existsSync(stopped.file)).toBe(false);
+    const built = new RecordingIndex(directory, () => {});
+    const done = built.settle([key]);
+    built.put(entry as RecordingEntry);
+    await done;
+    const sessions = [9, 3, 2, 1].map(idOf);
+    expect(built.query({}).map(({ session }) => session)).toEqual(sessions);
+    expect(new RecordingIndex(directory, () => {}).query({}).map(({ session }) => session)).toEqual(sessions);
   });
 
   test('knows a recording that it has no key for by its header', async () => {
