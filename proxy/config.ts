@@ -9,6 +9,7 @@ import { readNotify, readStore } from './config/approvals.ts';
 import { ConfigDocument, ConfigError, type KeyPath } from './config/document.ts';
 import { type Readers, readListener } from './config/listeners.ts';
 import { snakeCase } from './config/schema.ts';
+import { readSinks } from './config/sinks.ts';
 import type { Address, Config, UpstreamConfig } from './config/types.ts';
 import { readUpstream } from './config/upstreams.ts';
 import { type Limits, limits } from './core/limits.ts';
@@ -91,8 +92,16 @@ export function parseConfig(file: string, text: string): Config {
       rotateBytes: raw.audit.rotate_bytes ?? 256 * 1024 * 1024,
       keep: raw.audit.keep ?? 1_000,
       sync: raw.audit.sync ?? 'group',
+      signingKey: raw.audit.signing_key === undefined ? undefined : secret(raw.audit.signing_key),
+      sinks: readSinks(document, raw.audit.sinks ?? [], read),
     },
-    record: { directory: path(raw.record.directory) },
+    record: {
+      directory: path(raw.record.directory),
+      key: raw.record.key === undefined ? undefined : secret(raw.record.key),
+      oldKeys: (raw.record.old_keys ?? []).map(secret),
+      retentionDays: raw.record.retention_days,
+      bytesMax: raw.record.bytes_max,
+    },
     privacy: { key: secret(raw.privacy.key) },
     store: readStore(document, raw, read),
     notify: readNotify(document, raw, read),

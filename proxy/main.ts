@@ -1,15 +1,16 @@
 /**
  * The composition root: a configuration becomes services, services become a gate, the gate serves
- * listeners. The only file that knows all of them.
+ * listeners. Together with `wiring/`, the only place that knows all of them.
  */
 import { hostname } from 'node:os';
 import { type Readiness, startAdmin } from './admin/index.ts';
-import { Approvals, type Channel, Notifier, Slack, type SlackAnswer, webhook } from './approval/index.ts';
-import { type Audit, openAudit } from './audit/index.ts';
+import type { Approvals, Slack, SlackAnswer } from './approval/index.ts';
+import { type Audit, openAudit, readSigningKey, type Sinks } from './audit/index.ts';
 import { loadMaterials, type Materials } from './config/materials.ts';
 import type { Address, Config } from './config.ts';
-import type { ApprovalDesk, ApprovalStore } from './core/approvals.ts';
+import type { ApprovalDesk } from './core/approvals.ts';
 import { systemClock, ulids } from './core/clock.ts';
+import { Closers } from './core/closers.ts';
 import { Gate } from './core/gate.ts';
 import { type Listener, listen } from './core/listener.ts';
 import { type Log, silentLog } from './core/log.ts';
@@ -20,10 +21,13 @@ import { Tunnels } from './core/tunnels.ts';
 import { createHistory } from './history/index.ts';
 import { createIdentity, type IdentityService } from './identity/index.ts';
 import { createMetrics, type Metrics } from './metrics/registry.ts';
+import { PolicyArchive } from './policy/archive.ts';
 import { createPolicyEngine, type PolicyEngine } from './policy/engine.ts';
 import { createAdapter } from './protocols/index.ts';
-import { createRecorder, type Recorder } from './record/index.ts';
-import { openEmbeddedStore, openPostgresStore } from './store/index.ts';
+import { type Recorder, recordingKey } from './record/index.ts';
+import { startApprovals } from './wiring/approvals.ts';
+import { keepPolicy, policyArchiveOf, startRecording, startSinks } from './wiring/evidence.ts';
+import { asError, noMaterials, type Surroundings } from './wiring/surroundings.ts';
 
 /** What a test may put in the place of the machine's. */
 export interface GatewayDependencies {
@@ -84,16 +88,12 @@ export async function startGateway(config: Config, dependencies: GatewayDependen
  */
 export async function checkGateway(config: Config): Promise<{ readonly bundle: string; readonly data: string }> {
   const materials = await loadMaterials(config);
+  if (materials.auditSigningKey !== undefined) readSigningKey(materials.auditSigningKey);
+  for (const key of [materials.recordKey, ...materials.oldRecordKeys]) if (key !== undefined) recordingKey(key);
   const policy = await openPolicy(config, materials, { log: silentLog, clock: systemClock }, false);
   const { revisions } = policy;
   await policy.close();
   return revisions;
-}
-
-/** What is injected everywhere. */
-interface Surroundings {
-  readonly log: Log;
-  readonly clock: Clock;
 }
 
 /** The services behind the gate, and the gate. */
@@ -118,25 +118,36 @@ async function startServices(
   const metrics = createMetrics();
   let laggingSinceMs: number | undefined;
   metrics.watchAuditLag(() => (laggingSinceMs === undefined ? 0 : (clock.nowMs() - laggingSinceMs) / 1000));
+  let sinks: Sinks | undefined;
   const audit = await openAudit({
     ...config.audit,
     onLag: (events) => {
       laggingSinceMs = events === 0 ? undefined : (laggingSinceMs ?? clock.nowMs());
     },
     key: materials.auditKey,
+    blockedBy: () => sinks?.blockedBy,
+    mayPrune: (lastSeq) => sinks?.mayPrune(lastSeq) ?? false,
+    signingKey: materials.auditSigningKey === undefined ? undefined : readSigningKey(materials.auditSigningKey),
     clock,
     instance: `${hostname()}:${process.pid}`,
     host: hostname(),
     onError: (error) => log.error('audit', { error }),
   });
   closers.add('audit', () => audit.close());
+  sinks = startSinks(config, materials, { audit, metrics, log, clock });
+  closers.addAfter('audit sinks', () => sinks?.close());
 
   const policy = await openPolicy(config, materials, { log, clock }, config.policy.watch);
   closers.add('policy', () => policy.close());
+  const archive = new PolicyArchive(policyArchiveOf(config));
   const activated = () => {
     metrics.bundleActivated(policy.revisions, clock.nowMs());
     log.info('policy activated', { ...policy.revisions });
-    audit.write({ event: 'activated', members: '', own: { ...policy.revisions } });
+    audit.write({
+      event: 'activated',
+      members: '',
+      own: { ...policy.revisions, ...keepPolicy(policy.sources, archive, log) },
+    });
   };
   activated();
   policy.onActivate(() => {
@@ -158,33 +169,12 @@ async function startServices(
   });
   closers.add('identity', () => identity.close());
 
-  const recorder = createRecorder({
-    directory: config.record.directory,
-    clock,
-    onError: (error) => log.error('record', { error }),
-  });
+  const { recorder, recordings } = startRecording(config, materials, { audit, log, clock });
   closers.add('record', () => recorder.close());
+  closers.add('retention', recordings.stop);
 
   const ids = ulids(clock);
-  const gateway = ids.session();
-  const channels = channelsOf(config, materials, clock);
-  const store = await openStore(config, materials, { gateway, channels: channels.map(({ name }) => name), log });
-  closers.add('store', () => store.close());
-  const approvals = new Approvals({
-    ...{ store, audit, metrics, clock, ids, gateway },
-    onError: (error) => log.error('approvals', { error: asError(error) }),
-  });
-  closers.add('approvals', () => approvals.close());
-  if (channels.length > 0) {
-    const notifier = new Notifier({
-      store,
-      channels,
-      clock,
-      onError: (error) => log.warn('notify', { error: asError(error) }),
-    });
-    closers.add('notifier', () => notifier.close());
-  }
-  metrics.watchPendingApprovals(() => approvals.pendingCount);
+  const { approvals, slack } = await startApprovals(config, materials, { audit, metrics, ids, log, clock }, closers);
 
   const tunnels = new Tunnels(config.limits);
   const gate = new Gate({
@@ -200,26 +190,7 @@ async function startServices(
     tunnels,
     limits: config.limits,
   });
-  const slack = channels.find((channel) => channel instanceof Slack);
   return { policy, audit, identity, recorder, metrics, approvals, slack, gate, tunnels };
-}
-
-async function openStore(
-  { store }: Config,
-  materials: Materials,
-  { log, ...own }: { readonly gateway: string; readonly channels: readonly string[]; readonly log: Log },
-): Promise<ApprovalStore> {
-  if (store.kind === 'embedded') return openEmbeddedStore({ path: store.path, ...own });
-  const onError = (error: unknown) => log.error('store', { error: asError(error) });
-  return await openPostgresStore({ url: store.url, ...materials.store, ...own, onError });
-}
-
-function channelsOf({ notify }: Config, materials: Materials, clock: Clock): readonly Channel[] {
-  const webhooks = notify.webhooks.map(({ name, url }, index) =>
-    webhook({ name, url, secret: materials.notify.webhooks[index] ?? noMaterials(), clock }),
-  );
-  if (notify.slack === undefined) return webhooks;
-  return [...webhooks, new Slack({ ...notify.slack, ...(materials.notify.slack ?? noMaterials()), clock })];
 }
 
 async function openPolicy(
@@ -338,46 +309,6 @@ async function startListening(
   };
 }
 
-function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(String(thrown));
-}
-
-function noMaterials(): never {
-  throw new Error('a listener without what it was configured with');
-}
-
 function addressOf({ host, port }: Listener): Address {
   return { host, port };
-}
-
-/** What was started, closed in the opposite order. */
-class Closers {
-  readonly #closers: { readonly name: string; close(): void | Promise<void> }[] = [];
-
-  add(name: string, close: () => void | Promise<void>): void {
-    this.#closers.push({ name, close });
-  }
-
-  /** Closes everything, whatever fails or hangs on the way. Never throws; gives up waiting after `patienceMs`. */
-  async close(log: Log, patienceMs: number): Promise<void> {
-    let impatient: NodeJS.Timeout | undefined;
-    const tooLong = new Promise<void>((resolve) => {
-      impatient = setTimeout(() => {
-        log.error('closing took too long; what is left is abandoned', { patienceMs });
-        resolve();
-      }, patienceMs);
-    });
-    await Promise.race([this.#closeAll(log), tooLong]);
-    clearTimeout(impatient);
-  }
-
-  async #closeAll(log: Log): Promise<void> {
-    for (const { name, close } of this.#closers.splice(0).toReversed()) {
-      try {
-        await close();
-      } catch (error) {
-        log.error('closing failed', { part: name, error: asError(error) });
-      }
-    }
-  }
 }

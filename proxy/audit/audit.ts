@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { closeSync, mkdirSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -20,10 +21,19 @@ export interface AuditOptions {
   readonly file: string;
   /** Seals every line. At least `limits.auditKeyBytesMin` bytes; held for the life of the trail. */
   readonly key: Uint8Array;
+  /**
+   * Ed25519. Signs a head every `limits.auditHeadMs` or `limits.auditHeadEventsMax` lines, at the end of each file and of the
+   * trail. Without it only who has `key` can verify.
+   */
+  readonly signingKey?: KeyObject | undefined;
   /** A file this large is put aside before the next write, so it may be larger by one write. */
   readonly rotateBytes: number;
   /** How many full files stay. Older ones are deleted. At least 1. */
   readonly keep: number;
+  /** Whether a full file may go, by the seq of its last line; those that may not stay past `keep`. */
+  /** Why nothing may be permitted although the trail can be written, or undefined. Asked before every `write`. */
+  readonly blockedBy?: (() => string | undefined) | undefined;
+  readonly mayPrune?: ((lastSeq: number) => boolean) | undefined;
   readonly clock: Clock;
   /** Which gateway this is, in every `trail_opened`. */
   readonly instance: string;
@@ -94,6 +104,7 @@ class FileAudit implements Audit {
   #retryAtMs = 0;
   #retryDelayMs: number = limits.auditRetryMsMin;
   #checkedAtMs: number;
+  #signedAtMs: number;
   #closed = false;
 
   constructor(options: AuditOptions, unlock: () => void) {
@@ -101,14 +112,19 @@ class FileAudit implements Audit {
     this.#unlock = unlock;
     this.#time = timestamps(options.clock);
     this.#checkedAtMs = options.clock.monotonicMs();
-    const { file, key, rotateBytes, keep, instance, host } = options;
+    this.#signedAtMs = this.#checkedAtMs;
+    const { file, key, signingKey, rotateBytes, keep, instance, host, mayPrune = () => true } = options;
     const onError = (error: Error) => this.#report(error);
     this.#syncer = new Syncer(onError);
     // Nothing is read from a file that may not be written: it could be a link, or a pipe that never answers.
     closeSync(openTrailFile(file).fd);
     const tail = readTail(file, key);
     const origin = { instance, host };
-    this.#trail = new Trail({ file, key, rotateBytes, keep, origin, time: this.#time, onError }, this.#syncer, tail);
+    this.#trail = new Trail(
+      { file, key, signingKey, rotateBytes, keep, mayPrune, origin, time: this.#time, onError },
+      this.#syncer,
+      tail,
+    );
     this.#trail.start(tail.head.seq === 0 ? 'created' : 'started', {});
     this.#written.events = 1;
     this.#timer = setInterval(() => this.#tick(), limits.auditTickMs);
@@ -116,7 +132,7 @@ class FileAudit implements Audit {
   }
 
   get ready(): boolean {
-    return this.#trail.open && !this.#closed;
+    return this.#trail.open && !this.#closed && this.#options.blockedBy?.() === undefined;
   }
 
   get head(): Head {
@@ -124,6 +140,8 @@ class FileAudit implements Audit {
   }
 
   write(event: AuditEvent): void {
+    const sink = this.#options.blockedBy?.();
+    if (sink !== undefined) throw new GatewayError('audit_unavailable', `the audit sink ${sink} is too far behind`);
     const entry = serialiseEvent(event, this.#time(), limits.auditEventBytesMax);
     this.#pending.push(entry);
     try {
@@ -162,6 +180,8 @@ class FileAudit implements Audit {
     clearInterval(this.#timer);
     try {
       this.#pending.push({ time: this.#time(), event: trailClosed, members: '', own: '' });
+      this.#put();
+      this.#sign();
       await this.flush();
     } finally {
       this.#closed = true;
@@ -202,6 +222,16 @@ class FileAudit implements Audit {
     }
   }
 
+  /** @throws GatewayError as `#put` does */
+  #sign(): void {
+    try {
+      const bytes = this.#trail.sign();
+      if (bytes > 0) this.#written = { events: this.#written.events + 1, bytes: this.#written.bytes + bytes };
+    } catch (error) {
+      throw this.#fail(error);
+    }
+  }
+
   #recover(): void {
     if (this.#options.clock.monotonicMs() < this.#retryAtMs)
       throw new GatewayError('audit_unavailable', `the audit trail cannot be written (${this.#failure})`);
@@ -235,8 +265,22 @@ class FileAudit implements Audit {
   #tick(): void {
     if (this.#pending.length > 0 || !this.#trail.open) this.#tryPut();
     this.#check();
+    this.#signWhenDue();
     if (!this.#syncer.busy) this.#sync().catch(() => {});
     this.#tellLag();
+  }
+
+  #signWhenDue(): void {
+    const now = this.#options.clock.monotonicMs();
+    const { open, unsigned } = this.#trail;
+    if (!open || unsigned === 0) return;
+    if (unsigned < limits.auditHeadEventsMax && now - this.#signedAtMs < limits.auditHeadMs) return;
+    this.#signedAtMs = now;
+    try {
+      this.#sign();
+    } catch {
+      // Reported; what follows recovers as from any failed write.
+    }
   }
 
   #tellLag(): void {

@@ -30,9 +30,9 @@ export class Batch {
   /** Seals one more line. */
   add(previous: Head, entry: Entry): Head {
     const seq = previous.seq + 1;
-    const mac = this.#sealer.seal(previous.mac, lineStart(seq, entry), entry, this.#buffer, this.#length);
+    const hash = this.#sealer.seal(previous.hash, lineStart(seq, entry), entry, this.#buffer, this.#length);
     this.#length += this.#sealer.lastBytes;
-    const head = { seq, mac };
+    const head = { seq, hash };
     this.#heads.push(head);
     this.#ends.push(this.#length);
     return head;

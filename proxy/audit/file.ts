@@ -1,5 +1,6 @@
 import { closeSync, constants, fchmodSync, fstatSync, lstatSync, openSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { errorCode } from './errno.ts';
 
 /** A file of the trail, open for appending. `size` is what we know it to hold. */
 export interface TrailFile {
@@ -54,6 +55,11 @@ export function rotatedName(path: string, lastSeq: number): string {
   return `${path}.${String(lastSeq).padStart(seqDigits, '0')}`;
 }
 
+/** The seq in a name that {@link rotatedName} made. */
+export function lastSeqOf(path: string): number {
+  return Number(path.slice(-seqDigits));
+}
+
 /** The full files of a trail, oldest first. Empty when the directory does not exist. */
 export function rotatedFiles(path: string): string[] {
   const directory = dirname(path);
@@ -68,6 +74,16 @@ export function rotatedFiles(path: string): string[] {
     .filter((name) => name.startsWith(prefix) && /^\d{16}$/.test(name.slice(prefix.length)))
     .sort()
     .map((name) => join(directory, name));
+}
+
+/** The file that holds the line behind `seq`, or will. */
+export function trailFileAfter(path: string, seq: number): string {
+  return rotatedFiles(path).find((full) => lastSeqOf(full) > seq) ?? path;
+}
+
+/** Whether an error says that there is no such file. */
+export function isNothing(error: unknown): boolean {
+  return errorCode(error) === 'ENOENT';
 }
 
 /** All files of a trail that exist, oldest first, the one being written last. */

@@ -1,20 +1,20 @@
 import { GatewayError } from '../core/errors.ts';
 import type { AuditEvent } from '../core/ports.ts';
 import type { JsonObject } from '../core/types.ts';
-import { sealBytes, sealPrefix, sealSuffix } from './seal.ts';
+import { hashPrefix, macPrefix, sealBytes, sealSuffix } from './seal.ts';
 
 /** The version of the format, in every `trail_opened` event. */
-export const formatVersion = 1;
+export const formatVersion = 2;
 
 /** Events of the trail itself; all others come from the gate. */
 export const trailOpened = 'trail_opened';
 export const trailClosed = 'trail_closed';
 
 /** Members that every line has; an event may not bring its own. */
-const reserved = ['seq', 'time', 'event', 'mac'] as const;
+const reserved = ['seq', 'time', 'event', 'hash', 'mac'] as const;
 
 /** Room for what {@link lineStart} and the seal add to an event. */
-export const lineOverheadBytes = 256;
+export const lineOverheadBytes = 384;
 
 /**
  * An event on its way to its place in the trail. Kept in parts, because joining strings costs more than writing
@@ -65,26 +65,28 @@ export interface Line {
   readonly seq: number;
   readonly time: string;
   readonly event: string;
+  readonly hash: string;
   readonly mac: string;
-  /** The bytes the mac covers. */
+  /** The bytes the hash covers, besides the hash before. */
   readonly open: Uint8Array;
   readonly members: JsonObject;
 }
+
+const sealPattern = new RegExp(`^${hashPrefix}([0-9a-f]{64})${macPrefix}([0-9a-f]{64})${sealSuffix}$`);
 
 /** Takes a line apart. `bytes` is without its newline. Undefined when it is not a line of a trail. */
 export function parseLine(bytes: Uint8Array): Line | undefined {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const openEnd = text.length - (sealBytes - 1);
   if (openEnd < 0) return undefined;
-  const seal = text.toString('latin1', openEnd);
-  const mac = seal.slice(sealPrefix.length, -sealSuffix.length);
-  if (!seal.startsWith(sealPrefix) || !seal.endsWith(sealSuffix) || !/^[0-9a-f]{64}$/.test(mac)) return undefined;
+  const [, hash, mac] = sealPattern.exec(text.toString('latin1', openEnd)) ?? [];
+  if (hash === undefined || mac === undefined) return undefined;
   const members = parseObject(text);
   if (members === undefined) return undefined;
   const { seq, time, event } = members;
   if (typeof seq !== 'number' || !Number.isSafeInteger(seq) || seq < 1) return undefined;
   if (typeof time !== 'string' || typeof event !== 'string') return undefined;
-  return { seq, time, event, mac, open: text.subarray(0, openEnd), members };
+  return { seq, time, event, hash, mac, open: text.subarray(0, openEnd), members };
 }
 
 function parseObject(text: Buffer): JsonObject | undefined {
@@ -103,7 +105,7 @@ export function isObject(value: unknown): value is JsonObject {
 
 /** What a `trail_opened` event says about the line before it. */
 export interface Opening {
-  readonly previous: { readonly seq: number; readonly mac: string };
+  readonly previous: { readonly seq: number; readonly hash: string };
   /** A last line that was cut off by a crash or a full disk; kept, and pinned by its hash. */
   readonly torn: { readonly bytes: number; readonly sha256: string } | undefined;
   readonly keyId: string;
@@ -113,8 +115,8 @@ export interface Opening {
 export function parseOpening(line: Line): Opening | undefined {
   const { previous, torn, key_id } = line.members;
   if (line.event !== trailOpened || !isObject(previous) || typeof key_id !== 'string') return undefined;
-  if (typeof previous.seq !== 'number' || typeof previous.mac !== 'string') return undefined;
-  const chain = { seq: previous.seq, mac: previous.mac };
+  if (typeof previous.seq !== 'number' || typeof previous.hash !== 'string') return undefined;
+  const chain = { seq: previous.seq, hash: previous.hash };
   if (torn === undefined) return { previous: chain, torn: undefined, keyId: key_id };
   if (!isObject(torn) || typeof torn.bytes !== 'number' || typeof torn.sha256 !== 'string') return undefined;
   return { previous: chain, torn: { bytes: torn.bytes, sha256: torn.sha256 }, keyId: key_id };

@@ -12,8 +12,11 @@ export interface AuditFilter {
   /** The code of a refusal or an outcome, or of one of the reasons. */
   readonly code?: string | undefined;
   readonly session?: string | undefined;
+  readonly upstream?: string | undefined;
   /** The earliest time, RFC 3339, compared as an instant. */
   readonly sinceMs?: number | undefined;
+  /** The first time that no longer counts. */
+  readonly untilMs?: number | undefined;
 }
 
 /** The lines of a trail that match, in order, as text. They are not verified: that is `verifyAudit`. */
@@ -26,9 +29,12 @@ export async function* queryAudit(files: readonly string[], filter: AuditFilter)
   }
 }
 
-function matches(line: Line, filter: AuditFilter): boolean {
+/** Whether a line is looked for. */
+export function matches(line: Line, filter: AuditFilter): boolean {
   const { members } = line;
   if (filter.sinceMs !== undefined && !(Date.parse(line.time) >= filter.sinceMs)) return false;
+  if (filter.untilMs !== undefined && !(Date.parse(line.time) < filter.untilMs)) return false;
+  if (filter.upstream !== undefined && members.upstream !== filter.upstream) return false;
   if (filter.event !== undefined && line.event !== filter.event) return false;
   if (filter.effect !== undefined && members.effect !== filter.effect) return false;
   if (filter.session !== undefined && members.session !== filter.session) return false;

@@ -2,12 +2,12 @@ import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
 import { limits } from '../core/limits.ts';
 import { rotatedFiles } from './file.ts';
 import { type Line, parseLine, parseOpening } from './line.ts';
-import { expectedMac, genesisMac, keyId } from './seal.ts';
+import { expectedHash, expectedMac, genesisHash, keyId } from './seal.ts';
 
 /** Where a trail stands: what the next line continues. */
 export interface Head {
   readonly seq: number;
-  readonly mac: string;
+  readonly hash: string;
 }
 
 /** A head, and what is left behind it of a line that was cut off (empty when nothing is). */
@@ -18,7 +18,7 @@ export interface Tail {
   readonly newlineMissing: boolean;
 }
 
-const start: Head = { seq: 0, mac: genesisMac };
+const start: Head = { seq: 0, hash: genesisHash };
 const none = Buffer.alloc(0);
 
 /**
@@ -47,13 +47,14 @@ function readFileTail(path: string, key: Uint8Array): FileTail {
   if (rest.length === 0) return { head: verified, torn: none, newlineMissing: false };
   const finished = parseLine(rest);
   if (finished !== undefined && verifies(key, finished, verified))
-    return { head: finished, torn: none, newlineMissing: true };
+    return { head: { seq: finished.seq, hash: finished.hash }, torn: none, newlineMissing: true };
   return { head: verified, torn: rest, newlineMissing: false };
 }
 
 function verifies(key: Uint8Array, line: Line, before: Head | undefined): boolean {
   const previous = parseOpening(line)?.previous ?? before;
-  return previous !== undefined && expectedMac(key, previous.mac, line.open) === line.mac;
+  if (previous === undefined || expectedHash(previous.hash, line.open) !== line.hash) return false;
+  return expectedMac(key, line.hash) === line.mac;
 }
 
 function verifyLast(path: string, key: Uint8Array, last: Buffer, before: Buffer | undefined): Head {
@@ -62,7 +63,7 @@ function verifyLast(path: string, key: Uint8Array, last: Buffer, before: Buffer 
   if (opening !== undefined && opening.keyId !== keyId(key))
     throw new Error(`${path} was written with another audit key (${opening.keyId}, not ${keyId(key)})`);
   const previous = before === undefined ? undefined : parseLine(before);
-  if (line !== undefined && verifies(key, line, previous)) return { seq: line.seq, mac: line.mac };
+  if (line !== undefined && verifies(key, line, previous)) return { seq: line.seq, hash: line.hash };
   throw new Error(`the last line of ${path} does not verify: another audit key, or the file was changed`);
 }
 

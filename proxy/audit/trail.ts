@@ -1,9 +1,11 @@
-import { createHash } from 'node:crypto';
+import { createHash, type KeyObject } from 'node:crypto';
 import { ftruncateSync, lstatSync, renameSync, statSync, unlinkSync, writeSync } from 'node:fs';
+import { basename } from 'node:path';
 import { limits } from '../core/limits.ts';
 import type { JsonObject } from '../core/types.ts';
 import { Batch } from './batch.ts';
-import { openTrailFile, rotatedFiles, rotatedName, type TrailFile, unfitFile } from './file.ts';
+import { lastSeqOf, openTrailFile, rotatedFiles, rotatedName, type TrailFile, unfitFile } from './file.ts';
+import { headEvent, headMembers, signHead } from './head.ts';
 import { type Entry, formatVersion, lineOverheadBytes, trailOpened } from './line.ts';
 import { keyId } from './seal.ts';
 import type { Syncer } from './syncer.ts';
@@ -15,12 +17,16 @@ const none = Buffer.alloc(0);
 export interface TrailOptions {
   readonly file: string;
   readonly key: Uint8Array;
+  /** Ed25519; signs heads. Undefined: there are none. */
+  readonly signingKey: KeyObject | undefined;
   readonly rotateBytes: number;
   readonly keep: number;
   /** In every `trail_opened`: which gateway wrote this. */
   readonly origin: { readonly instance: string; readonly host: string };
   readonly time: () => string;
   readonly onError: (error: Error) => void;
+  /** Whether a full file may be deleted whose last line is this. */
+  readonly mayPrune: (lastSeq: number) => boolean;
 }
 
 /**
@@ -38,6 +44,8 @@ export class Trail {
   /** Our own bytes behind the last whole line, of a write that was cut short. */
   #torn: Buffer<ArrayBufferLike>;
   #newlineDue: boolean;
+  /** The line of the last signed head, or before the first line that one should cover. */
+  #signedSeq: number;
 
   constructor(options: TrailOptions, syncer: Syncer, tail: Tail) {
     this.#options = options;
@@ -49,6 +57,7 @@ export class Trail {
     this.#head = tail.head;
     this.#torn = tail.torn;
     this.#newlineDue = tail.newlineMissing;
+    this.#signedSeq = tail.head.seq;
   }
 
   get head(): Head {
@@ -95,6 +104,28 @@ export class Trail {
     let head = this.#head;
     for (const entry of entries) head = this.#batch.add(head, entry);
     this.#write(entries);
+    return this.#batch.length;
+  }
+
+  /** Lines that no signed head covers; 0 without a key to sign with. */
+  get unsigned(): number {
+    return this.#options.signingKey === undefined ? 0 : this.#head.seq - this.#signedSeq;
+  }
+
+  /**
+   * Writes a signed head where there are lines that none covers.
+   * @returns how many bytes were written
+   * @throws Error as `put` does
+   */
+  sign(): number {
+    const { signingKey, file, time } = this.#options;
+    if (signingKey === undefined || this.unsigned === 0) return 0;
+    const now = time();
+    const own = JSON.stringify(headMembers(signHead(signingKey, { ...this.#head, time: now, file: basename(file) })));
+    this.#batch.begin(false);
+    this.#batch.add(this.#head, { time: now, event: headEvent, members: '', own: own.slice(1, -1) });
+    this.#write([]);
+    this.#signedSeq = this.#head.seq;
     return this.#batch.length;
   }
 
@@ -183,7 +214,9 @@ export class Trail {
   }
 
   #rotate(): void {
-    const { file: path, keep } = this.#options;
+    const { file: path, keep, mayPrune } = this.#options;
+    // Each file ends with a head, so that it can be verified by itself.
+    this.sign();
     try {
       const problem = this.inspect();
       if (problem !== undefined) throw new Error(`${path} ${problem}`);
@@ -195,7 +228,10 @@ export class Trail {
     }
     this.#expected = 'empty';
     this.start('rotated', {});
-    for (const old of rotatedFiles(path).slice(0, -keep)) this.#prune(old);
+    for (const old of rotatedFiles(path).slice(0, -keep)) {
+      if (!mayPrune(lastSeqOf(old))) break;
+      this.#prune(old);
+    }
   }
 
   #prune(path: string): void {

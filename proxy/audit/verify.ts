@@ -1,9 +1,10 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { createHash, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { limits } from '../core/limits.ts';
 import { describeError } from './errno.ts';
+import { headEvent, isSigned, parseHead } from './head.ts';
 import { type Line, type Opening, parseLine, parseOpening, trailClosed } from './line.ts';
 import { type RawLine, readLines } from './lines.ts';
-import { expectedMac, keyId } from './seal.ts';
+import { expectedHash, expectedMac, keyId } from './seal.ts';
 import type { Head } from './tail.ts';
 
 /** Where and why a trail does not verify. */
@@ -11,7 +12,16 @@ export interface Defect {
   readonly file: string;
   /** Counted from 1. 0 when it is not about a line. */
   readonly line: number;
-  readonly kind: 'unreadable' | 'malformed' | 'other_key' | 'altered' | 'gap' | 'head_missing' | 'empty';
+  readonly kind:
+    | 'unreadable'
+    | 'malformed'
+    | 'other_key'
+    | 'altered'
+    | 'gap'
+    | 'forged_head'
+    | 'unsigned'
+    | 'head_missing'
+    | 'empty';
   readonly message: string;
 }
 
@@ -31,15 +41,31 @@ export interface Verification {
   readonly tornLines: number;
   /** Bytes of a cut-off last line: nothing proves them. */
   readonly tornTailBytes: number;
+  /** Heads whose signature holds; 0 when no public key was given. */
+  readonly heads: number;
+  /** Lines behind the last of them: whoever can write the file can have written these. 0 when no public key was given. */
+  readonly unsignedLines: number;
+}
+
+/** What a trail is verified with. Without a key and a public key only damage shows, not forgery. */
+export interface Proof {
+  /** The one that seals lines. */
+  readonly key?: Uint8Array | undefined;
+  /** Ed25519, of all keys that signed heads of this trail. */
+  readonly publicKeys?: readonly KeyObject[] | undefined;
+  /** A head that was kept somewhere else: it must be in the trail. */
+  readonly expected?: Head | undefined;
+  /** Where the first line given continues, when it is not an opening. */
+  readonly start?: Head | undefined;
 }
 
 /**
- * Verifies files of one trail, oldest first, in bounded memory: every line's MAC, the order, and that nothing is
- * missing between the first and the last one. What is missing behind the last line shows only against `expected`, a
- * head kept somewhere else.
+ * Verifies files of one trail, oldest first, in bounded memory: every line's hash (and MAC, with the key), the order, that
+ * nothing is missing between the first and the last one, and with public keys the signature of every head. What is missing
+ * behind the last line shows only against `expected`.
  */
-export async function verifyAudit(files: readonly string[], key: Uint8Array, expected?: Head): Promise<Verification> {
-  const chain = new Chain(key, expected);
+export async function verifyAudit(files: readonly string[], proof: Proof): Promise<Verification> {
+  const chain = new Chain(proof);
   for (const file of files) {
     try {
       for await (const line of readLines(file, limits.auditLineBytesMax)) if (!chain.check(file, line)) break;
@@ -52,9 +78,10 @@ export async function verifyAudit(files: readonly string[], key: Uint8Array, exp
 }
 
 class Chain {
-  readonly #key: Uint8Array;
-  readonly #expected: Head | undefined;
+  readonly #proof: Proof;
   #expectedSeen = false;
+  #heads = 0;
+  #unsignedLines = 0;
   #head: Head | undefined;
   #startsAfter = 0;
   #lines = 0;
@@ -64,9 +91,8 @@ class Chain {
   #finished = true;
   defect: Defect | undefined;
 
-  constructor(key: Uint8Array, expected: Head | undefined) {
-    this.#key = key;
-    this.#expected = expected;
+  constructor(proof: Proof) {
+    this.#proof = proof;
   }
 
   /** @returns false once the trail is known not to verify */
@@ -92,17 +118,22 @@ class Chain {
   }
 
   #examine(line: Line, opening: Opening | undefined): Pick<Defect, 'kind' | 'message'> | undefined {
-    if (opening !== undefined && opening.keyId !== keyId(this.#key))
-      return { kind: 'other_key', message: `sealed with another key (${opening.keyId}, not ${keyId(this.#key)})` };
-    const previous = this.#head ?? opening?.previous;
+    const { key, publicKeys, start } = this.#proof;
+    if (key !== undefined && opening !== undefined && opening.keyId !== keyId(key))
+      return { kind: 'other_key', message: `sealed with another key (${opening.keyId}, not ${keyId(key)})` };
+    const previous = this.#head ?? opening?.previous ?? start;
     if (previous === undefined) return { kind: 'gap', message: 'the trail does not start with an opening' };
     if (!this.#tornMatches(opening)) return { kind: 'malformed', message: 'names a torn line that is not there' };
-    if (opening !== undefined && (opening.previous.seq !== previous.seq || opening.previous.mac !== previous.mac))
+    if (opening !== undefined && (opening.previous.seq !== previous.seq || opening.previous.hash !== previous.hash))
       return { kind: 'gap', message: `continues line ${opening.previous.seq}, but the one before is ${previous.seq}` };
-    const authentic = sameText(expectedMac(this.#key, previous.mac, line.open), line.mac);
+    const authentic =
+      sameText(expectedHash(previous.hash, line.open), line.hash) &&
+      (key === undefined || sameText(expectedMac(key, line.hash), line.mac));
     if (line.seq !== previous.seq + 1)
       return { kind: 'gap', message: `line ${line.seq} follows line ${previous.seq}: removed, repeated or reordered` };
     if (!authentic) return { kind: 'altered', message: 'this line or the one before it was altered' };
+    if (publicKeys !== undefined && line.event === headEvent && !attests(line, previous, publicKeys))
+      return { kind: 'forged_head', message: 'a head that none of the given keys signed for this place' };
     return undefined;
   }
 
@@ -113,13 +144,23 @@ class Chain {
   }
 
   #accept(line: Line, opening: Opening | undefined): void {
-    if (this.#head === undefined) this.#startsAfter = opening?.previous.seq ?? 0;
+    if (this.#head === undefined) this.#startsAfter = opening?.previous.seq ?? this.#proof.start?.seq ?? 0;
     if (this.#torn !== undefined) this.#tornLines += 1;
     this.#torn = undefined;
-    this.#head = { seq: line.seq, mac: line.mac };
-    this.#closed = line.event === trailClosed;
+    this.#head = { seq: line.seq, hash: line.hash };
+    // A head may follow the last word.
+    if (line.event !== headEvent) this.#closed = line.event === trailClosed;
+    this.#countSigned(line);
     this.#lines += 1;
-    if (this.#expected?.seq === line.seq && this.#expected.mac === line.mac) this.#expectedSeen = true;
+    const { expected } = this.#proof;
+    if (expected?.seq === line.seq && expected.hash === line.hash) this.#expectedSeen = true;
+  }
+
+  #countSigned(line: Line): void {
+    if (this.#proof.publicKeys === undefined) return;
+    const isHead = line.event === headEvent;
+    this.#heads += isHead ? 1 : 0;
+    this.#unsignedLines = isHead ? 0 : this.#unsignedLines + 1;
   }
 
   reject(file: string, line: number, kind: Defect['kind'], message: string): void {
@@ -132,13 +173,11 @@ class Chain {
     if (torn !== undefined && (this.#finished || torn.pieces > 1))
       this.reject(torn.file, torn.line, 'malformed', 'not a line of a trail');
     if (this.#lines === 0) this.reject(lastFile, 0, 'empty', 'there is no line that verifies');
-    if (this.#expected !== undefined && !this.#expectedSeen)
-      this.reject(
-        lastFile,
-        0,
-        'head_missing',
-        `line ${this.#expected.seq} with the expected mac is not there: cut short`,
-      );
+    const { expected, publicKeys } = this.#proof;
+    if (expected !== undefined && !this.#expectedSeen)
+      this.reject(lastFile, 0, 'head_missing', `line ${expected.seq} with the expected hash is not there: cut short`);
+    if (publicKeys !== undefined && (this.#heads === 0 || this.#unsignedLines > limits.auditUnsignedLinesMax))
+      this.reject(lastFile, 0, 'unsigned', `no signed head covers the last ${this.#unsignedLines} lines`);
     return {
       ok: this.defect === undefined,
       defect: this.defect,
@@ -148,8 +187,15 @@ class Chain {
       closed: this.#closed && torn === undefined,
       tornLines: this.#tornLines,
       tornTailBytes: this.defect === undefined ? (torn?.bytes ?? 0) : 0,
+      heads: this.#heads,
+      unsignedLines: this.#unsignedLines,
     };
   }
+}
+
+function attests(line: Line, previous: Head, publicKeys: readonly KeyObject[]): boolean {
+  const head = parseHead(line.members);
+  return head !== undefined && head.seq === previous.seq && head.hash === previous.hash && isSigned(head, publicKeys);
 }
 
 /** Bytes that are no line, hashed as they pass by, with the newlines between them but not the last. */

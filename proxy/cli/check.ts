@@ -6,7 +6,7 @@ import { type Command, UsageError } from './io.ts';
 const help = `sallyport check --config FILE
 
 Says whether FILE holds: its keys, the secrets and certificates it refers to, and the bundle with its data.
-Contacts nobody: neither the upstreams nor the issuers.
+Contacts nobody: neither the upstreams nor the issuers. What holds but should not stay so is a warning on standard error.
 `;
 
 /** `sallyport check`: 0 when `serve` could start with this file. */
@@ -27,5 +27,7 @@ export const run: Command = async (args, io) => {
     `${values.config} holds: ${config.listeners.length} listener(s), ${upstreams.size} upstream(s), ` +
       `bundle ${bundle}, data ${data}\n`,
   );
+  if (config.record.key === undefined)
+    io.stderr.write('sallyport: warning: record.key is not set: recordings are in clear\n');
   return 0;
 };

@@ -9,8 +9,9 @@ const help = `sallyport: a gateway between AI agents and what they reach
   sallyport token AGENT             an access token from the profile of the demo (--help for other issuers)
   sallyport ssh login               a certificate that ssh logs in with at the gateway (--help)
   sallyport ssh-config              what ssh needs to know about the gateway and its hosts (--help)
-  sallyport audit verify|tail|query the audit trail (--help)
-  sallyport replay FILE             a recording (--help)
+  sallyport audit SUBCOMMAND        verify, head, tail or query the audit trail (--help)
+  sallyport evidence export|verify  one archive for an auditor (--help)
+  sallyport replay FILE|--list      a recording, or which there are (--help)
   sallyport --version
 `;
 
@@ -21,6 +22,7 @@ const commands: Readonly<Record<string, () => Promise<{ run: Command }>>> = {
   ssh: () => import('./ssh.ts'),
   'ssh-config': () => import('./ssh-config.ts'),
   audit: () => import('./audit.ts'),
+  evidence: () => import('./evidence.ts'),
   replay: () => import('./replay.ts'),
 };
 

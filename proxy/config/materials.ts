@@ -76,6 +76,13 @@ export type ListenerMaterials =
 /** All that a configuration refers to. Held in memory only. */
 export interface Materials {
   readonly auditKey: Uint8Array;
+  /** PEM. */
+  readonly auditSigningKey: string | undefined;
+  /** In the order of `audit.sinks`. */
+  readonly auditSinks: readonly { readonly secret: string | undefined; readonly ca: string | undefined }[];
+  /** Recordings are encrypted with it; undefined: in clear. */
+  readonly recordKey: Uint8Array | undefined;
+  readonly oldRecordKeys: readonly Uint8Array[];
   readonly privacyKey: Uint8Array;
   readonly verificationKey: string | undefined;
   /** Of the channels that are told of requests for approval. */
@@ -105,6 +112,14 @@ export async function loadMaterials(config: Config): Promise<Materials> {
   const { verification } = config.policy;
   return {
     auditKey: await secret('audit.key', config.audit.key),
+    auditSigningKey: config.audit.signingKey && asText(await secret('audit.signing_key', config.audit.signingKey)),
+    auditSinks: await Promise.all(
+      config.audit.sinks.map(async ({ name, secret: reference, ca }) => ({
+        secret: reference && asText(await secret(`audit.sinks, ${name}`, reference)),
+        ca: await authority(`CA of the sink ${name}`, ca),
+      })),
+    ),
+    ...(await recordSecrets(config)),
     privacyKey: await secret('privacy.key', config.privacy.key),
     verificationKey: verification && asText(await secret('policy.verification.key', verification.key)),
     store: await storeMaterials(config),
@@ -134,6 +149,15 @@ async function storeMaterials({ store }: Config): Promise<Materials['store']> {
   return {
     password: password === undefined ? undefined : asText(await secret('store.password', password)),
     ca: await authority('CA of the store', ca),
+  };
+}
+
+/** Also for the command line, which reads recordings without serving. */
+export async function recordSecrets(config: Config): Promise<Pick<Materials, 'recordKey' | 'oldRecordKeys'>> {
+  const { key, oldKeys } = config.record;
+  return {
+    recordKey: key === undefined ? undefined : await secret('record.key', key),
+    oldRecordKeys: await Promise.all(oldKeys.map((one, index) => secret(`record.old_keys[${index}]`, one))),
   };
 }
 

@@ -18,9 +18,17 @@ export interface RawConfig {
     readonly key: string;
     readonly rotate_bytes?: number;
     readonly keep?: number;
+    readonly signing_key?: string;
+    readonly sinks?: readonly RawAuditSink[];
     readonly sync?: 'group' | 'each';
   };
-  readonly record: { readonly directory: string };
+  readonly record: {
+    readonly directory: string;
+    readonly key?: string;
+    readonly old_keys?: readonly string[];
+    readonly retention_days?: number;
+    readonly bytes_max?: number;
+  };
   readonly privacy: { readonly key: string };
   readonly listeners: readonly RawListener[];
   readonly upstreams: readonly RawUpstream[];
@@ -52,6 +60,17 @@ export interface RawNotify {
     }[];
     readonly url?: string;
   };
+}
+
+/** `audit.sinks[]` as the file has it; which keys go with which type is in the schema. */
+export interface RawAuditSink {
+  readonly type: 'stdout' | 'opa' | 'webhook' | 'otlp';
+  readonly name: string;
+  readonly required?: boolean;
+  readonly url?: string;
+  readonly token?: string;
+  readonly secret?: string;
+  readonly ca?: string;
 }
 
 /** `identity.issuers[]` of the file. */

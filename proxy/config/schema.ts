@@ -50,12 +50,28 @@ const policy = object(
   },
 );
 
+const sinkUrl = { ...text, pattern: '^https?://' } as const;
+const sinkOptions = { required: { type: 'boolean' }, ca: path };
+const auditSink = {
+  type: 'object',
+  discriminator: { propertyName: 'type' },
+  required: ['type'],
+  oneOf: [
+    object({ type: { const: 'stdout' }, name }, { required: { type: 'boolean' } }),
+    object({ type: { const: 'opa' }, name, url: sinkUrl }, { ...sinkOptions, token: secret }),
+    object({ type: { const: 'otlp' }, name, url: sinkUrl }, { ...sinkOptions, token: secret }),
+    object({ type: { const: 'webhook' }, name, url: sinkUrl, secret }, sinkOptions),
+  ],
+};
+
 const audit = object(
   { file: path, key: secret },
   {
     rotate_bytes: { type: 'integer', minimum: 1024 * 1024 },
     keep: { type: 'integer', minimum: 1, maximum: 100_000 },
     sync: { enum: ['group', 'each'] },
+    signing_key: secret,
+    sinks: { type: 'array', items: auditSink, maxItems: 16 },
   },
 );
 
@@ -218,7 +234,15 @@ export const configSchema = object(
     identity: object({ issuers: { type: 'array', items: issuer, minItems: 1, maxItems: 100 } }),
     policy,
     audit,
-    record: object({ directory: path }),
+    record: object(
+      { directory: path },
+      {
+        key: secret,
+        old_keys: { type: 'array', items: secret, minItems: 1, maxItems: 16 },
+        retention_days: { type: 'integer', minimum: 1, maximum: 36_500 },
+        bytes_max: { type: 'integer', minimum: 1024 * 1024 },
+      },
+    ),
     privacy: object({ key: secret }),
     listeners: { type: 'array', items: listener, minItems: 1, maxItems: 100 },
     upstreams: { type: 'array', items: upstream, minItems: 1, maxItems: 1000 },

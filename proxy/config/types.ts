@@ -222,6 +222,20 @@ export type ListenerConfig =
   | HttpListenerConfig
   | ForwardProxyListenerConfig;
 
+/** Where copies of the audit trail's lines go (`audit.sinks[]`). */
+export interface AuditSinkConfig {
+  readonly type: 'stdout' | 'opa' | 'webhook' | 'otlp';
+  readonly name: string;
+  /** Nothing is permitted while it is too far behind. */
+  readonly required: boolean;
+  /** Of all but stdout. */
+  readonly url: string | undefined;
+  /** A bearer token, or what a webhook is signed with. */
+  readonly secret: SecretReference | undefined;
+  /** PEM of the CA; undefined: the system's. Absolute path. */
+  readonly ca: string | undefined;
+}
+
 /** The configuration, parsed once and frozen. Paths are absolute; secrets are references. */
 export interface Config {
   /** The file it came from. */
@@ -242,8 +256,21 @@ export interface Config {
     readonly keep: number;
     /** `group`: synced in the background; `always`: before anything is forwarded. */
     readonly sync: 'group' | 'each';
+    /** PKCS #8 PEM of an Ed25519 key that signs heads. */
+    readonly signingKey: SecretReference | undefined;
+    readonly sinks: readonly AuditSinkConfig[];
   };
-  readonly record: { readonly directory: string };
+  readonly record: {
+    readonly directory: string;
+    /** Encrypts recordings. Undefined: they are in clear. */
+    readonly key: SecretReference | undefined;
+    /** Keys of earlier recordings, to read them with. */
+    readonly oldKeys: readonly SecretReference[];
+    /** Undefined: for ever. */
+    readonly retentionDays: number | undefined;
+    /** Of all recordings together. Undefined: no bound. */
+    readonly bytesMax: number | undefined;
+  };
   readonly privacy: { readonly key: SecretReference };
   readonly store: StoreConfig;
   readonly notify: NotifyConfig;

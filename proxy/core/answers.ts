@@ -74,6 +74,10 @@ export class Answers {
   /** The members of `decided` that are the same at each execution, serialised. */
   members<Plan>(session: Session, facts: OperationFacts<Plan>, decision: Decision | undefined, effect: string): string {
     const described = guarded(() => ({ plan: facts.describe(decision) }));
+    const operation = 'fault' in described ? { undescribed: described.fault.code } : described.plan;
+    const resource = { type: facts.resource.type, id: facts.resource.id };
+    const judged = { effect, action: facts.action.name, resource, labels: [...(decision?.labels ?? [])], operation };
+    if (facts.action.name !== 'connect') session.record({ kind: 'judged', data: judged });
     const document: JsonObject = {
       session: session.id,
       protocol: session.init.protocol,
@@ -81,9 +85,9 @@ export class Answers {
       subject: subjectForAudit(session.identity),
       effect,
       action: facts.action.name,
-      resource: { type: facts.resource.type, id: facts.resource.id },
+      resource,
       complete: facts.complete,
-      operation: 'fault' in described ? { undescribed: described.fault.code } : described.plan,
+      operation,
       ...(decision && decisionForAudit(decision)),
     };
     return JSON.stringify(document).slice(1, -1);

@@ -1,4 +1,5 @@
 import { approvalLimits } from './limits-approvals.ts';
+import { auditSinkLimits } from './limits-audit.ts';
 import { requestLimits } from './limits-requests.ts';
 
 /**
@@ -174,6 +175,16 @@ export const limits = {
   auditLineBytesMax: 1024 * 1024,
   /** The shortest key that may seal a trail. */
   auditKeyBytesMin: 32,
+  /** How long written lines wait for a signed head, and how many may at most (looked at every `auditTickMs`). */
+  auditHeadMs: 1_000,
+  auditHeadEventsMax: 4_096,
+  /** Lines behind the last signed head past which a trail counts as stripped of its heads. */
+  auditUnsignedLinesMax: 100_000,
+  /** How much of the trail is read at once by those who follow it; longer than any line. */
+  auditReadBytes: 1024 * 1024,
+  /** Parts of an archive of evidence, and bytes of its manifest. */
+  evidencePartsMax: 200_000,
+  evidenceManifestBytesMax: 64 * 1024 * 1024,
   /** A secret behind a reference. */
   secretBytesMax: 64 * 1024,
   recordFrameBytesMax: 64 * 1024,
@@ -192,6 +203,19 @@ export const limits = {
   recordBufferBytesTotalMax: 64 * 1024 * 1024,
   /** Empty segment buffers kept for reuse. */
   recordSpareSegmentsMax: 64,
+  /** The shortest secret that may encrypt recordings. */
+  recordKeyBytesMin: 32,
+  /** Recordings that the index knows; of more the oldest are forgotten by it, not deleted. */
+  recordIndexEntriesMax: 100_000,
+  /** Labels, resources and refusal codes that the index keeps of one recording, of each. */
+  recordIndexTermsMax: 64,
+  /** One entry of the index. */
+  recordIndexLineBytesMax: 64 * 1024,
+  /** Entries of one answer. */
+  recordQueryEntriesMax: 1_000,
+  /** How often recordings past their time or their bytes are looked for, and how many are removed at once. */
+  recordRetentionIntervalMs: 60_000,
+  recordRetentionRemovalsMax: 1_000,
   /** How long a failed directory is left alone before a new session tries it again. */
   recordRetryMs: 1_000,
   /** The longest header or segment a reader of recordings accepts. */
@@ -293,6 +317,7 @@ export const limits = {
   /** Code units of one expanded word, and of a text in canonical form. */
   shellWordLengthMax: 64 * 1024,
 
+  ...auditSinkLimits,
   ...requestLimits,
 
   ...approvalLimits,

@@ -154,7 +154,9 @@ export interface AuditEvent {
     | 'issued'
     | 'activated'
     | 'held'
-    | 'approval';
+    | 'approval'
+    | 'recorded'
+    | 'removed';
   /**
    * Members serialised once and used many times: `"a":1,"b":2`, without braces, valid JSON members.
    * Empty string for none.

@@ -13,6 +13,10 @@ export interface Metrics extends MetricsPort {
   watchAuditLag(seconds: () => number): void;
   /** Samples, at each scrape, how many requests for approval are pending. */
   watchPendingApprovals(count: () => number): void;
+  /** Samples, at each scrape, how many audit lines each sink does not have yet. */
+  watchAuditSinks(lags: () => readonly { readonly sink: string; readonly lines: number }[]): void;
+  /** A delivery of audit lines to a sink failed, and is tried again. */
+  auditSinkFailed(sink: string): void;
   /** The revisions in force from now on; the earlier ones disappear from the page. */
   bundleActivated(revisions: { readonly bundle: string; readonly data: string }, nowMs: number): void;
   /** What happened between the gateway and an issuer: `discovered`, `jwks_refreshed`, `jwks_failed`, … */
@@ -41,6 +45,7 @@ export function createMetrics(options: { readonly process?: boolean } = {}): Met
   const pending: PendingCounter[] = [];
   let lagSource = (): number => 0;
   let pendingSource = (): number => 0;
+  let sinkLags: Parameters<Metrics['watchAuditSinks']>[0] = () => [];
   const counter = (name: string, help: string, labelNames: string[]): Counter =>
     new Counter({ name, help, labelNames, registers });
   const histogram = (name: string, help: string, labelNames: string[], buckets = latencyBuckets): Histogram =>
@@ -69,6 +74,10 @@ export function createMetrics(options: { readonly process?: boolean } = {}): Met
   const sessions = gauge('sallyport_sessions_active', 'Sessions open now.', ['protocol']);
   const sessionsOpened = counter('sallyport_sessions_total', 'Sessions opened.', ['protocol']);
   const auditLag = gauge('sallyport_audit_lag_seconds', 'Age of the oldest audit event that is not yet durable.');
+  const sinkLag = gauge('sallyport_audit_sink_lag_lines', 'Audit lines that a sink does not have yet.', ['sink']);
+  const sinkFailures = counter('sallyport_audit_sink_failures_total', 'Deliveries to an audit sink that failed.', [
+    'sink',
+  ]);
   const bundleInfo = gauge('sallyport_bundle_info', 'Always 1; the labels name the revisions in force.', [
     'bundle',
     'data',
@@ -139,6 +148,11 @@ export function createMetrics(options: { readonly process?: boolean } = {}): Met
     watchAuditLag(seconds) {
       lagSource = seconds;
     },
+    watchAuditSinks(lags) {
+      sinkLags = lags;
+    },
+    // Sinks are named in the configuration, which bounds them.
+    auditSinkFailed: (sink) => sinkFailures.inc({ sink }),
     bundleActivated(revisions, nowMs) {
       bundleInfo.reset();
       bundleInfo.set({ bundle: revisions.bundle, data: revisions.data }, 1);
@@ -153,6 +167,7 @@ export function createMetrics(options: { readonly process?: boolean } = {}): Met
       for (const counted of pending) counted.flush();
       auditLag.set(lagSource());
       approvalsPending.set(pendingSource());
+      for (const { sink, lines } of sinkLags()) sinkLag.set({ sink }, lines);
       return await registry.metrics();
     },
   };

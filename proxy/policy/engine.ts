@@ -29,6 +29,8 @@ export type PolicyEvent =
 
 /** The policy decision point, and how to change what it decides by. */
 export interface PolicyEngine extends PolicyPort {
+  /** What is active, byte for byte as it was read. */
+  readonly sources: { readonly bundle: Uint8Array; readonly data: Uint8Array };
   /**
    * Reads bundle and data again and activates them together, or not at all.
    * @throws GatewayError `policy_unavailable`; what was active stays active.
@@ -53,6 +55,7 @@ class WasmPolicyEngine implements PolicyEngine {
   readonly #listeners = new Set<() => void>();
   #active: Active | undefined;
   #epoch = 0;
+  #sources: PolicyEngine['sources'] = { bundle: new Uint8Array(), data: new Uint8Array() };
   /** Digests of what is active. */
   #loaded = '';
   /** What the files looked like before they were last read. */
@@ -71,6 +74,10 @@ class WasmPolicyEngine implements PolicyEngine {
 
   get ready(): boolean {
     return this.#active !== undefined;
+  }
+
+  get sources(): PolicyEngine['sources'] {
+    return this.#sources;
   }
 
   get revisions(): { readonly bundle: string; readonly data: string } {
@@ -190,6 +197,7 @@ class WasmPolicyEngine implements PolicyEngine {
       });
       this.#active = next;
       this.#loaded = loaded;
+      this.#sources = { bundle: bytes, data: source };
       this.#epoch += 1;
     } catch (thrown) {
       const error = asGatewayError(thrown, 'policy_unavailable', 'The policy could not be activated.');

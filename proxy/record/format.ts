@@ -1,9 +1,6 @@
 import { hash } from 'node:crypto';
 import type { RecordFrame } from '../core/ports.ts';
 
-/** The version of the format, in every header. `README.md` next to this file describes it. */
-export const formatVersion = 1;
-
 /** `SPSG` */
 export const segmentMagic = 0x53505347;
 /** Magic, index, payload length. */

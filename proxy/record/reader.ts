@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { limits } from '../core/limits.ts';
 import type { Json, JsonObject } from '../core/types.ts';
 import { digestBytes, digestOf, flags, segmentHeadBytes, segmentMagic } from './format.ts';
+import { decryptSegment, openDataKey, type RecordingKey, tagBytes } from './keys.ts';
 
 /** One frame of a recording, or what the reader itself has to say (`header`, `cut`). */
 export interface Frame {
@@ -25,20 +26,27 @@ export class RecordingDamaged extends Error {
 
 /**
  * Reads a recording in bounded memory.
- * @throws RecordingDamaged after the frames before the damage; errors of the file system as they come.
+ * @param keys - that it may be encrypted with
+ * @throws RecordingDamaged after the frames before the damage, RecordingLocked after the header; errors of the file system as
+ *   they come.
  */
-export function readRecording(file: string): AsyncGenerator<Frame> {
-  return parseRecording(createReadStream(file));
+export function readRecording(file: string, keys: readonly RecordingKey[] = []): AsyncGenerator<Frame> {
+  return parseRecording(createReadStream(file), keys);
 }
 
 /** Reads a recording from pieces of any size. */
-export async function* parseRecording(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Frame> {
-  const parser = new Parser();
+export async function* parseRecording(
+  chunks: AsyncIterable<Uint8Array>,
+  keys: readonly RecordingKey[] = [],
+): AsyncGenerator<Frame> {
+  const parser = new Parser(keys);
   for await (const chunk of chunks) yield* parser.push(chunk);
   yield* parser.end();
 }
 
 class Parser {
+  readonly #keys: readonly RecordingKey[];
+  #dataKey: Uint8Array | undefined;
   #rest: Buffer = Buffer.alloc(0);
   /** Of the header line or the segment read last; undefined until the header was read. */
   #digest: string | undefined;
@@ -46,12 +54,18 @@ class Parser {
   #ended = false;
   #timeMs = 0;
 
+  constructor(keys: readonly RecordingKey[]) {
+    this.#keys = keys;
+  }
+
   *push(chunk: Uint8Array): Generator<Frame> {
     this.#rest = this.#rest.length === 0 ? Buffer.from(chunk) : Buffer.concat([this.#rest, chunk]);
     if (this.#digest === undefined) {
       const newline = this.#rest.indexOf(10);
       if (newline === -1 && this.#rest.length <= limits.recordSegmentBytesMax) return;
-      yield this.#header(this.#rest.subarray(0, newline + 1));
+      const header = this.#header(this.#rest.subarray(0, newline + 1));
+      yield header;
+      this.#dataKey = openDataKey(header.data, this.#keys);
       this.#rest = this.#rest.subarray(newline + 1);
     }
     for (let segment = this.#segment(); segment !== undefined; segment = this.#segment()) yield* this.#frames(segment);
@@ -64,10 +78,12 @@ class Parser {
     yield { kind: 'cut', timeMs: this.#timeMs, decisionId: undefined, data, truncatedFrom: undefined };
   }
 
-  #header(line: Buffer): Frame {
+  #header(line: Buffer): Frame & { readonly data: JsonObject } {
     const data = parseJson(line.toString('utf8'), 'the header');
     if (data.format !== 'sprec') throw new RecordingDamaged('this is not a recording');
-    if (data.version !== 1) throw new RecordingDamaged(`the format has version ${String(data.version)}, not 1`);
+    const version = data.encryption === undefined ? 1 : 2;
+    if (data.version !== version)
+      throw new RecordingDamaged(`the format has version ${String(data.version)}, not ${version}`);
     this.#digest = digestOf(line);
     return { kind: 'header', timeMs: 0, decisionId: undefined, data, truncatedFrom: undefined };
   }
@@ -87,7 +103,18 @@ class Parser {
     this.#digest = digest;
     this.#segments += 1;
     this.#rest = rest.subarray(payloadEnd + digestBytes);
-    return rest.subarray(segmentHeadBytes, payloadEnd);
+    return this.#clear(rest.subarray(0, segmentHeadBytes), rest.subarray(segmentHeadBytes, payloadEnd));
+  }
+
+  /** @param head - of the segment that was counted last */
+  #clear(head: Buffer, payload: Buffer): Buffer {
+    if (this.#dataKey === undefined) return payload;
+    try {
+      if (payload.length >= tagBytes) return decryptSegment(this.#dataKey, this.#segments - 1, head, payload);
+    } catch {
+      // Said below.
+    }
+    throw this.#damaged();
   }
 
   *#frames(payload: Buffer): Generator<Frame> {

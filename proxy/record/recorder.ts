@@ -4,9 +4,12 @@ import { GatewayError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import type { Clock, RecorderPort } from '../core/ports.ts';
 import type { JsonObject } from '../core/types.ts';
-import { digestOf, formatVersion } from './format.ts';
+import type { RecordingIndex } from './catalog.ts';
+import { digestOf } from './format.ts';
+import { newDataKey, type RecordingKey } from './keys.ts';
 import { Recording, type Shared } from './recording.ts';
 import { SegmentPool } from './segment.ts';
+import { Synopsis } from './synopsis.ts';
 
 /** Where recordings go, and who is told when they cannot. */
 export interface RecorderOptions {
@@ -14,6 +17,12 @@ export interface RecorderOptions {
   readonly directory: string;
   readonly clock: Clock;
   readonly onError: (error: Error) => void;
+  /** Encrypts what is recorded from now on. Undefined: it is written in clear. */
+  readonly key?: RecordingKey | undefined;
+  /** Told of every recording as it begins and as it ends. */
+  readonly index?: Pick<RecordingIndex, 'put'> | undefined;
+  /** Told of every recording that is whole and on stable storage: the digest its file ends with, in hex. */
+  readonly sealed?: ((recording: { session: string; bytes: number; digest: string }) => void) | undefined;
 }
 
 /** Recordings of sessions, written in the background. */
@@ -29,12 +38,17 @@ export function createRecorder(options: RecorderOptions): Recorder {
   return new FileRecorder(options);
 }
 
+const clear = { dataKey: undefined, encryption: undefined } as const;
+
 const sessionIdPattern = /^[0-9A-Za-z_-]{1,64}$/;
 const createNew = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_APPEND | constants.O_NOFOLLOW;
 
 class FileRecorder implements Recorder, Shared {
   readonly #directory: string;
   readonly #onError: (error: Error) => void;
+  readonly #key: RecordingKey | undefined;
+  readonly #index: Pick<RecordingIndex, 'put'> | undefined;
+  readonly #sealed: RecorderOptions['sealed'];
   readonly #recordings = new Set<Recording>();
   readonly #timer: NodeJS.Timeout;
   readonly clock: Clock;
@@ -47,6 +61,9 @@ class FileRecorder implements Recorder, Shared {
   constructor(options: RecorderOptions) {
     this.#directory = options.directory;
     this.#onError = options.onError;
+    this.#key = options.key;
+    this.#index = options.index;
+    this.#sealed = options.sealed;
     this.clock = options.clock;
     this.#probe();
     this.#timer = setInterval(() => this.#tick(), limits.recordFlushMs);
@@ -91,19 +108,27 @@ class FileRecorder implements Recorder, Shared {
 
   closed(recording: Recording): void {
     this.#recordings.delete(recording);
+    const entry = recording.synopsis.entry(this.clock.nowMs());
+    this.#index?.put(entry);
+    const { seal: digest } = recording;
+    if (digest !== undefined) this.#sealed?.({ session: entry.session, bytes: entry.bytes, digest });
   }
 
   #create(session: { id: string; protocol: string; header: JsonObject }): Recording {
-    const day = join(this.#directory, new Date(this.clock.nowMs()).toISOString().slice(0, 10));
-    mkdirSync(day, { recursive: true, mode: 0o700 });
-    const { id, protocol, header } = session;
-    const line = Buffer.from(
-      `${JSON.stringify({ format: 'sprec', version: formatVersion, session: id, protocol, ...header })}\n`,
-    );
-    const fd = openSync(join(day, `${id}.sprec`), createNew, 0o600);
+    const day = new Date(this.clock.nowMs()).toISOString().slice(0, 10);
+    mkdirSync(join(this.#directory, day), { recursive: true, mode: 0o700 });
+    const { id, protocol } = session;
+    const { dataKey, encryption } = this.#key === undefined ? clear : newDataKey(this.#key, id);
+    const version = encryption === undefined ? 1 : 2;
+    const header = { format: 'sprec', version, session: id, protocol, ...session.header };
+    const line = Buffer.from(`${JSON.stringify({ ...header, ...(encryption && { encryption }) })}\n`);
+    const file = `${day}/${id}.sprec`;
+    const fd = openSync(join(this.#directory, file), createNew, 0o600);
     try {
       if (writeSync(fd, line) < line.length) throw new Error('the header could not be written whole');
-      return new Recording(fd, digestOf(line), this);
+      const synopsis = new Synopsis(file, { ...header, ...(encryption && { encryption }) }, line.length);
+      this.#index?.put(synopsis.entry(undefined));
+      return new Recording({ fd, digest: digestOf(line), dataKey, synopsis }, this);
     } catch (error) {
       closeSync(fd);
       throw error;

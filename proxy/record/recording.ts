@@ -4,6 +4,7 @@ import type { Clock, RecordFrame, SessionRecorder } from '../core/ports.ts';
 import type { JsonObject } from '../core/types.ts';
 import type { Payload } from './format.ts';
 import { Segment, type SegmentPool } from './segment.ts';
+import type { Synopsis } from './synopsis.ts';
 
 /** What the recordings of one recorder share. */
 export interface Shared {
@@ -15,6 +16,7 @@ export interface Shared {
   failed(error: Error): void;
   /** Told when bytes were written or given up, so that paused recordings can go on. */
   relieved(): void;
+  /** Told when a recording has ended, and whether its file is whole. */
   closed(recording: Recording): void;
 }
 
@@ -34,17 +36,30 @@ export class Recording implements SessionRecorder {
   #closing: Promise<void> | undefined;
   #failed = false;
   #totals = { frames: 0, bytes: 0, truncated: 0 };
+  readonly #dataKey: Uint8Array | undefined;
+  /** What the index will say of it. */
+  readonly synopsis: Synopsis;
 
-  /** @param digest - of the header line that is already in the file */
-  constructor(fd: number, digest: string, shared: Shared) {
-    this.#fd = fd;
-    this.#digest = digest;
+  /** @param file - `digest` is that of the header line, which is already in the file */
+  constructor(
+    file: { fd: number; digest: string; dataKey: Uint8Array | undefined; synopsis: Synopsis },
+    shared: Shared,
+  ) {
+    this.#fd = file.fd;
+    this.#digest = file.digest;
+    this.#dataKey = file.dataKey;
+    this.synopsis = file.synopsis;
     this.#shared = shared;
     this.#startedMs = shared.clock.monotonicMs();
   }
 
   get failed(): boolean {
     return this.#failed;
+  }
+
+  /** The digest that the file ends with, in hex, which stands for all of it; undefined when it could not be written. */
+  get seal(): string | undefined {
+    return this.#failed ? undefined : Buffer.from(this.#digest, 'latin1').toString('hex');
   }
 
   /** Whether there is a pause that `drained` waits for. */
@@ -68,6 +83,7 @@ export class Recording implements SessionRecorder {
   frame(frame: RecordFrame): void {
     if (this.#closing !== undefined) return;
     try {
+      this.synopsis.note(frame.kind, frame.data);
       this.#keep(frame);
     } catch (error) {
       this.#fail(error);
@@ -145,7 +161,8 @@ export class Recording implements SessionRecorder {
   }
 
   async #finish(outcome: JsonObject): Promise<void> {
-    this.#keep({ kind: 'end', data: { outcome, totals: { ...this.#totals } } });
+    const end = { outcome, totals: { ...this.#totals } };
+    this.#keep({ kind: 'end', data: end });
     this.flush();
     if (this.#writing) {
       await new Promise<void>((resolve) => {
@@ -161,6 +178,7 @@ export class Recording implements SessionRecorder {
         });
     });
     await new Promise<void>((resolve) => close(this.#fd, () => resolve()));
+    if (!this.#failed) this.synopsis.note('end', end);
     this.#shared.closed(this);
   }
 
@@ -171,7 +189,8 @@ export class Recording implements SessionRecorder {
       this.#idle?.();
       return;
     }
-    const { bytes, digest } = segment.seal(this.#segmentIndex, this.#digest);
+    const { bytes, digest } = segment.seal(this.#segmentIndex, this.#digest, this.#dataKey);
+    this.synopsis.bytes += bytes.length;
     this.#segmentIndex += 1;
     this.#digest = digest;
     this.#writing = true;

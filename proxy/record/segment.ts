@@ -9,12 +9,14 @@ import {
   segmentMagic,
   writeFrame,
 } from './format.ts';
+import { encryptSegment, tagBytes } from './keys.ts';
 
 const payloadStart = digestBytes + segmentHeadBytes;
 
 /**
  * Frames being gathered into one segment. The buffer starts with room for the previous digest, so that hashing and
- * writing need no copy: `previous digest ‖ head ‖ payload ‖ digest`, of which all but the first goes to the file.
+ * writing need no copy: `previous digest ‖ head ‖ payload ‖ tag ‖ digest`, of which all but the first goes to the file, the
+ * tag only where it is encrypted.
  */
 export class Segment {
   readonly buffer: Buffer;
@@ -31,7 +33,7 @@ export class Segment {
   }
 
   fits(frame: RecordFrame, payloadBytes: number): boolean {
-    return this.#end + frameBytesMax(frame, payloadBytes) + digestBytes <= this.buffer.length;
+    return this.#end + frameBytesMax(frame, payloadBytes) + tagBytes + digestBytes <= this.buffer.length;
   }
 
   add(frame: RecordFrame, payload: Payload, timeMs: number): void {
@@ -39,23 +41,29 @@ export class Segment {
   }
 
   /**
-   * Closes the segment.
+   * Closes the segment, encrypted where there is a key.
    * @returns its bytes for the file, and its digest, which the next segment continues
    */
-  seal(index: number, previousDigest: string): { bytes: Buffer; digest: string } {
+  seal(index: number, previousDigest: string, dataKey: Uint8Array | undefined): { bytes: Buffer; digest: string } {
     const { buffer } = this;
+    const end = this.#end + (dataKey === undefined ? 0 : tagBytes);
     buffer.write(previousDigest, 0, digestBytes, 'latin1');
     buffer.writeUInt32BE(segmentMagic, digestBytes);
     buffer.writeUInt32BE(index, digestBytes + 4);
-    buffer.writeUInt32BE(this.#end - payloadStart, digestBytes + 8);
-    const digest = digestOf(buffer.subarray(0, this.#end));
-    buffer.write(digest, this.#end, digestBytes, 'latin1');
-    return { bytes: buffer.subarray(digestBytes, this.#end + digestBytes), digest };
+    buffer.writeUInt32BE(end - payloadStart, digestBytes + 8);
+    if (dataKey !== undefined) {
+      const head = buffer.subarray(digestBytes, payloadStart);
+      const payload = buffer.subarray(payloadStart, this.#end);
+      encryptSegment(dataKey, index, head, payload, buffer.subarray(this.#end, end));
+    }
+    const digest = digestOf(buffer.subarray(0, end));
+    buffer.write(digest, end, digestBytes, 'latin1');
+    return { bytes: buffer.subarray(digestBytes, end + digestBytes), digest };
   }
 }
 
 /** What a segment's buffer holds besides payload. */
-const overheadBytes = payloadStart + digestBytes;
+const overheadBytes = payloadStart + tagBytes + digestBytes;
 
 /** Buffers for segments, kept for reuse: a session that is quiet holds none. */
 export class SegmentPool {

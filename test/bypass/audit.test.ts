@@ -192,7 +192,7 @@ describe('a trail that somebody worked on', () => {
     await audit.close();
     const lines = readFileSync(file, 'utf8').trim().split('\n');
     writeFileSync(file, `${change(lines).join('\n')}\n`);
-    return (await verifyAudit([file], key)).ok;
+    return (await verifyAudit([file], { key })).ok;
   }
 
   test('verifies when nothing was done to it', async () => {
@@ -236,7 +236,7 @@ describe('a trail that somebody worked on', () => {
     const { head } = audit;
     const lines = readFileSync(file, 'utf8').trim().split('\n');
     writeFileSync(file, `${lines.slice(0, -2).join('\n')}\n`);
-    expect((await verifyAudit([file], key, head)).ok).toBe(false);
+    expect((await verifyAudit([file], { key, expected: head })).ok).toBe(false);
   });
 
   test('is not continued when lines were added to it while the gateway runs', async () => {
@@ -257,7 +257,7 @@ describe('a trail that somebody worked on', () => {
     truncateSync(file, 0);
     lookAfterTrail();
     expect(readFileSync(file, 'utf8')).toContain('recovered');
-    const result = await verifyAudit(trailFiles(file), key);
+    const result = await verifyAudit(trailFiles(file), { key });
     expect(result.startsAfter).toBeGreaterThan(1);
   });
 });

@@ -137,7 +137,8 @@ describe('random statements', () => {
 async function recordings(directory: string): Promise<[string, Buffer][]> {
   const entries = await readdir(directory, { recursive: true, withFileTypes: true });
   const texts: [string, Buffer][] = [];
-  for (const entry of entries.filter((one) => one.isFile())) {
+  texts.push(['index of recordings', await readFile(join(directory, 'index.jsonl'))]);
+  for (const entry of entries.filter(({ name }) => name.endsWith('.sprec'))) {
     const frames: Buffer[] = [];
     for await (const { data } of readRecording(join(entry.parentPath, entry.name))) {
       frames.push(Buffer.from(data instanceof Uint8Array ? data : JSON.stringify(data)));

@@ -124,7 +124,8 @@ async function openBehind(tap: Tap, postgres: PostgresServer, options: TestGatew
 async function recordings(directory: string): Promise<(readonly [string, Buffer])[]> {
   const entries = await readdir(directory, { recursive: true, withFileTypes: true });
   const texts: (readonly [string, Buffer])[] = [];
-  for (const entry of entries.filter((one) => one.isFile())) {
+  texts.push(['index of recordings', await readFile(join(directory, 'index.jsonl'))]);
+  for (const entry of entries.filter(({ name }) => name.endsWith('.sprec'))) {
     const file = join(entry.parentPath, entry.name);
     texts.push(['recording', await readFile(file)]);
     const frames: Buffer[] = [];

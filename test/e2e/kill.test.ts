@@ -152,7 +152,9 @@ describe('a gateway killed under load, again and again on one trail', () => {
 
   test('leaves recordings that open, up to where it was killed', async () => {
     const entries = await readdir(prepared.recordDir, { recursive: true, withFileTypes: true });
-    const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+    const files = entries
+      .filter(({ name }) => name.endsWith('.sprec'))
+      .map((entry) => join(entry.parentPath, entry.name));
     const recorded = new Map<unknown, string[]>();
     for (const file of files) {
       const frames: Frame[] = [];

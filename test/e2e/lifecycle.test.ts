@@ -159,7 +159,7 @@ describe('stopping', () => {
     await gateway.gateway.close();
     await gateway.gateway.close();
     expect([await isOpen(gateway.port), await isOpen(gateway.admin.port)]).toEqual([false, false]);
-    expect(await verifyAudit([gateway.auditFile], gateway.key)).toMatchObject({ ok: true, closed: true });
+    expect(await verifyAudit([gateway.auditFile], { key: gateway.key })).toMatchObject({ ok: true, closed: true });
   });
 
   test('does not wait for ever for a client that never ends its login', async () => {

@@ -339,7 +339,7 @@ describeTools(['ssh', 'scp', 'sftp', 'rsync'], findSshd() === undefined ? ['sshd
       const { subject, code } = await run({ allow: true }, 'x'.repeat(20_000));
       expect(code).toBe(126);
       const recording = await frames(subject);
-      expect(recording.map(({ kind }) => kind)).toEqual(['header', 'refused', 'end']);
+      expect(recording.map(({ kind }) => kind)).toEqual(['header', 'judged', 'refused', 'end']);
     });
   });
 

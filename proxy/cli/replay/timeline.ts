@@ -18,6 +18,8 @@ export function timeline(): Printer {
     if (printer !== undefined) return [...printer(frame), ...long];
     if (data instanceof Uint8Array) return [`${stamp(timeMs)}  ${kind}: ${data.length} bytes`];
     if (kind === 'header') return header(data);
+    // What the index is made of; the statements and commands beside it say more.
+    if (kind === 'judged') return [];
     return [`${stamp(timeMs)}  ${summary(kind, data)}`, ...long];
   };
 }

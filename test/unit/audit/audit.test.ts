@@ -42,6 +42,7 @@ describe('writing', () => {
       c: 'é',
       d: null,
       e: 'x"y\nz',
+      hash: expect.stringMatching(/^[0-9a-f]{64}$/),
       mac: expect.stringMatching(/^[0-9a-f]{64}$/),
     });
   });
@@ -89,7 +90,7 @@ describe('writing', () => {
     expect(statSync(file).size).toBeGreaterThan(900_000);
     audit.write(decided('last'));
     expect(linesOf(file)).toHaveLength(count + 2);
-    expect((await verifyAudit([file], key)).ok).toBe(true);
+    expect((await verifyAudit([file], { key })).ok).toBe(true);
   });
 
   test('an event of exactly the bound is written and one byte more is a fault of the gateway', async () => {
@@ -101,10 +102,10 @@ describe('writing', () => {
       expect.objectContaining({ code: 'internal_error' }),
     );
     expect(audit.ready).toBe(true);
-    expect((await verifyAudit([file], key)).lines).toBe(2);
+    expect((await verifyAudit([file], { key })).lines).toBe(2);
   });
 
-  test.each(['seq', 'time', 'event', 'mac'])(
+  test.each(['seq', 'time', 'event', 'hash', 'mac'])(
     'an event that brings its own %s is a fault of the gateway',
     async (name) => {
       const audit = await openTrail(join(scratch(), 'audit.log'));
@@ -136,7 +137,7 @@ describe('writing', () => {
       expect.objectContaining({ event: 'completed', decision_id: 'd.1', unfit: expect.stringContaining('larger') }),
       expect.objectContaining({ event: 'completed', unfit: expect.stringContaining('larger') }),
     ]);
-    expect((await verifyAudit([file], key)).ok).toBe(true);
+    expect((await verifyAudit([file], { key })).ok).toBe(true);
   });
 
   test('what is not on stable storage yet is told, and is none after a flush', async () => {
@@ -201,7 +202,7 @@ describe('the file', () => {
       previous: head,
     });
     expect(last).toMatchObject({ seq: 5, decision_id: 'd.2' });
-    expect(await verifyAudit([file], key)).toMatchObject({ ok: true, lines: 5, closed: false });
+    expect(await verifyAudit([file], { key })).toMatchObject({ ok: true, lines: 5, closed: false });
   });
 
   test('is put aside when it is full, and the chain goes through all files', async () => {
@@ -213,7 +214,12 @@ describe('the file', () => {
     expect(files.length).toBeGreaterThan(4);
     expect(linesOf(...files).map(({ seq }) => seq)).toEqual(Array.from({ length: audit.head.seq }, (_, at) => at + 1));
     for (const name of files) expect(linesOf(name)[0]).toMatchObject({ event: 'trail_opened' });
-    expect(await verifyAudit(files, key)).toMatchObject({ ok: true, closed: true, startsAfter: 0, head: audit.head });
+    expect(await verifyAudit(files, { key })).toMatchObject({
+      ok: true,
+      closed: true,
+      startsAfter: 0,
+      head: audit.head,
+    });
   });
 
   test('older full files than are kept are deleted, and the rest still verifies from where it starts', async () => {
@@ -222,7 +228,7 @@ describe('the file', () => {
     for (let index = 0; index < 50; index++) audit.write(decided(index));
     await audit.flush();
     expect(trailFiles(file)).toHaveLength(3);
-    const result = await verifyAudit(trailFiles(file), key);
+    const result = await verifyAudit(trailFiles(file), { key });
     expect(result).toMatchObject({ ok: true, head: audit.head });
     expect(result.startsAfter).toBeGreaterThan(0);
   });
@@ -237,7 +243,7 @@ describe('the file', () => {
     renameSync(file, `${file}.${String(first.head.seq).padStart(16, '0')}`);
     const second = await openTrail(file);
     expect(second.head.seq).toBe(first.head.seq + 1);
-    expect(await verifyAudit(trailFiles(file), key)).toMatchObject({ ok: true, lines: 4 });
+    expect(await verifyAudit(trailFiles(file), { key })).toMatchObject({ ok: true, lines: 4 });
   });
 
   test('a closed trail takes nothing more', async () => {

@@ -30,7 +30,7 @@ test('after kill -9 every decision whose write returned is in the trail, which v
     const lastSaid = await writeAndKill(file, decisions);
     expect(lastSaid).toBeGreaterThanOrEqual(decisions);
     expectedDecisions += lastSaid;
-    const result = await verifyAudit(trailFiles(file), key);
+    const result = await verifyAudit(trailFiles(file), { key });
     expect(result).toMatchObject({ ok: true, closed: false });
     const written = trailFiles(file)
       .map((name) => readFileSync(name, 'utf8'))
@@ -43,7 +43,7 @@ test('after kill -9 every decision whose write returned is in the trail, which v
   }
   const audit = await openTrail(file);
   await audit.close();
-  expect(await verifyAudit(trailFiles(file), key)).toMatchObject({ ok: true, closed: true, startsAfter: 0 });
+  expect(await verifyAudit(trailFiles(file), { key })).toMatchObject({ ok: true, closed: true, startsAfter: 0 });
 }, 60_000);
 
 const prlimit = spawnSync('prlimit', ['--version']).status === 0;
@@ -79,6 +79,6 @@ const prlimit = spawnSync('prlimit', ['--version']).status === 0;
         lost: 0,
       }),
     );
-    expect(await verifyAudit([file], key)).toMatchObject({ ok: true, closed: true, tornLines: 0 });
+    expect(await verifyAudit([file], { key })).toMatchObject({ ok: true, closed: true, tornLines: 0 });
   },
 );

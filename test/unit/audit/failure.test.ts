@@ -159,7 +159,7 @@ describe('a file that changes under the trail', () => {
       reason: 'recovered',
       failure: `${file} was moved away`,
     });
-    expect(await verifyAudit([`${file}.moved`, file], key)).toMatchObject({ ok: true, closed: true, lines: 6 });
+    expect(await verifyAudit([`${file}.moved`, file], { key })).toMatchObject({ ok: true, closed: true, lines: 6 });
   });
 
   test('a file that was deleted is followed by a new one that names what is missing', async () => {
@@ -171,7 +171,7 @@ describe('a file that changes under the trail', () => {
     expect(audit.ready).toBe(true);
     await audit.close();
     expect(events()[0]).toMatchObject({ previous: { seq: 3 } });
-    expect(await verifyAudit([file], key)).toMatchObject({ ok: true, startsAfter: 3 });
+    expect(await verifyAudit([file], { key })).toMatchObject({ ok: true, startsAfter: 3 });
   });
 
   test('a file that was emptied shows a gap for ever', async () => {
@@ -181,7 +181,7 @@ describe('a file that changes under the trail', () => {
     tick();
     expect(audit.ready).toBe(true);
     await audit.close();
-    expect(await verifyAudit([file], key)).toMatchObject({ startsAfter: 2 });
+    expect(await verifyAudit([file], { key })).toMatchObject({ startsAfter: 2 });
   });
 
   test('a file that became executable is written no more, until it is not', async () => {
@@ -193,7 +193,7 @@ describe('a file that changes under the trail', () => {
     chmodSync(file, 0o600);
     clock.ms += limits.auditRetryMsMax;
     audit.write(decided(2));
-    expect(await verifyAudit([file], key)).toMatchObject({ ok: true });
+    expect(await verifyAudit([file], { key })).toMatchObject({ ok: true });
   });
 
   test.each([
@@ -232,7 +232,7 @@ describe('a file that changes under the trail', () => {
     clock.ms += limits.auditRetryMsMax;
     audit.write(decided(4));
     await audit.close();
-    expect(await verifyAudit(trailFiles(file), key)).toMatchObject({ ok: true, closed: true });
+    expect(await verifyAudit(trailFiles(file), { key })).toMatchObject({ ok: true, closed: true });
     expect(readFileSync(trailFiles(file)[0] ?? '', 'utf8')).toContain('exists already');
   });
 
@@ -249,7 +249,7 @@ describe('a file that changes under the trail', () => {
       'write: EBADF',
       'd.2',
     ]);
-    expect(await verifyAudit([file], key)).toMatchObject({ ok: true });
+    expect(await verifyAudit([file], { key })).toMatchObject({ ok: true });
   });
 
   test('a directory that disappeared refuses, and is not made anew behind the operator', async () => {
@@ -320,7 +320,7 @@ describe('while it cannot be written', () => {
     audit.write(decided('last'));
     expect(events()[1]).toMatchObject({ reason: 'recovered', lost: 5 });
     expect(events()).toHaveLength(2 + limits.auditPendingEventsMax + 1);
-    expect(await verifyAudit([file], key)).toMatchObject({ ok: true });
+    expect(await verifyAudit([file], { key })).toMatchObject({ ok: true });
   });
 
   test('flush and close say so, and close lets go of the trail all the same', async () => {
@@ -384,7 +384,7 @@ describe('a disk that is full', () => {
       }).toThrow(unavailable);
       expect(audit.ready).toBe(false);
       expect(readFileSync(file).at(-1)).toBe(10);
-      expect((await verifyAudit([file], key)).ok).toBe(true);
+      expect((await verifyAudit([file], { key })).ok).toBe(true);
       rmSync(join(directory, 'filler'));
       clock.ms += limits.auditRetryMsMin;
       audit.write(decided('after'));
@@ -395,7 +395,7 @@ describe('a disk that is full', () => {
         expect.objectContaining({ reason: 'recovered', failure: 'write: ENOSPC', refused: 1 }),
       );
       await audit.close();
-      expect(await verifyAudit([file], key)).toMatchObject({ ok: true, closed: true });
+      expect(await verifyAudit([file], { key })).toMatchObject({ ok: true, closed: true });
     },
   );
 
@@ -424,7 +424,7 @@ describe('a disk that is full', () => {
       clock.ms += limits.auditRetryMsMin;
       audit.write(decided('after'));
       await audit.close();
-      expect(await verifyAudit([file], key)).toMatchObject({ ok: true, closed: true, tornLines: torn ? 1 : 0 });
+      expect(await verifyAudit([file], { key })).toMatchObject({ ok: true, closed: true, tornLines: torn ? 1 : 0 });
       expect(torn).toBe(true);
     },
   );

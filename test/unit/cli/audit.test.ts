@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from '@jest/globals';
@@ -64,18 +65,18 @@ describe('audit verify', () => {
 
   test('exits with 1 when the expected head is not there', async () => {
     const last = JSON.parse((await audit('verify', '--json', '--file', file, '--key', `file:${keyFile}`)).out).head;
-    const args = ['verify', '--file', file, '--key', `file:${keyFile}`, '--expect-mac', last.mac, '--expect-seq'];
+    const args = ['verify', '--file', file, '--key', `file:${keyFile}`, '--expect-hash', last.hash, '--expect-seq'];
     expect((await audit(...args, String(last.seq))).code).toBe(0);
     expect((await audit(...args, String(last.seq + 1))).code).toBe(1);
   });
 
   test('says when it was called wrongly', async () => {
-    await expect(audit('verify', '--file', file)).rejects.toThrow(/--key/);
+    await expect(audit('verify', '--file', file)).rejects.toThrow(/--public-key/);
     await expect(audit('verify', '--key', 'env:X')).rejects.toThrow(/--file/);
     await expect(audit('verify', '--file', file, '--key', `file:${keyFile}`, '--expect-seq', '3')).rejects.toThrow(
       /together/,
     );
-    await expect(audit('forge')).rejects.toThrow(/verify, tail or query/);
+    await expect(audit('forge')).rejects.toThrow(/verify, head, tail or query/);
     await expect(audit('verify', '--file', `${file}.none`, '--key', 'env:X')).rejects.toThrow(/no trail/);
   });
 });
@@ -126,5 +127,45 @@ describe('audit tail and query', () => {
   test('an unreadable time or count is an error', async () => {
     await expect(audit('query', '--file', file, '--since', 'yesterday')).rejects.toThrow(/--since/);
     await expect(audit('tail', '--file', file, '--lines', '0')).rejects.toThrow(/--lines/);
+  });
+});
+
+describe('audit with signed heads', () => {
+  let publicKey = '';
+  let signed = '';
+
+  beforeEach(async () => {
+    const directory = scratch();
+    signed = join(directory, 'signed.jsonl');
+    publicKey = join(directory, 'public.pem');
+    const pair = generateKeyPairSync('ed25519');
+    writeFileSync(publicKey, pair.publicKey.export({ type: 'spki', format: 'pem' }));
+    const trail = await openTrail(signed, { signingKey: pair.privateKey });
+    trail.write(decided(1));
+    await trail.close();
+  });
+
+  test('verify needs the public key alone, and holds the trail against a head that was kept', async () => {
+    const kept = `${signed}.head`;
+    writeFileSync(kept, (await audit('head', '--file', signed)).out);
+    const args = ['verify', '--file', signed, '--public-key', publicKey, '--head', kept];
+    const { code, out } = await audit(...args);
+    expect(out).toMatch(/signed {8}1 head\(s\); behind the last of them 0 line\(s\)/);
+    expect(code).toBe(0);
+    const lines = readFileSync(signed, 'utf8').split('\n');
+    writeFileSync(signed, `${lines.slice(0, 2).join('\n')}\n`);
+    expect((await audit(...args)).out).toMatch(/head_missing/);
+  });
+
+  test('a kept head that nobody signed is no proof', async () => {
+    const kept = `${signed}.head`;
+    writeFileSync(kept, (await audit('head', '--file', signed)).out.replace('"seq":3', '"seq":2'));
+    await expect(audit('verify', '--file', signed, '--public-key', publicKey, '--head', kept)).rejects.toThrow(
+      /none of the public keys/,
+    );
+  });
+
+  test('a trail that nobody signs has no head to keep', async () => {
+    await expect(audit('head', '--file', file)).rejects.toThrow(/signing_key/);
   });
 });

@@ -16,7 +16,7 @@ function terminal(env: Io['env'] = {}) {
 test.each([['--help'], ['-h'], ['help']])('%s prints what there is', async (argument) => {
   const { io, written } = terminal();
   expect(await run([argument], io)).toBe(0);
-  for (const name of ['serve', 'check', 'token', 'ssh', 'ssh-config', 'audit', 'replay'])
+  for (const name of ['serve', 'check', 'token', 'ssh', 'ssh-config', 'audit', 'evidence', 'replay'])
     expect(written.stdout).toContain(`sallyport ${name}`);
 });
 
@@ -38,7 +38,7 @@ test.each(['srve', 'constructor', 'toString', '__proto__'])('%s is no subcommand
   expect(written.stderr).toContain('there is no subcommand called');
 });
 
-describe.each(['serve', 'check', 'token', 'ssh', 'ssh-config', 'audit', 'replay'])('%s', (name) => {
+describe.each(['serve', 'check', 'token', 'ssh', 'ssh-config', 'audit', 'evidence', 'replay'])('%s', (name) => {
   test('explains itself', async () => {
     const { io, written } = terminal();
     expect(await run([name, '--help'], io)).toBe(0);

@@ -1,12 +1,13 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { describe, expect, test } from '@jest/globals';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, test } from '@jest/globals';
 import { play } from '../../../proxy/cli/replay/play.ts';
 import { terminalReset } from '../../../proxy/cli/replay/terminal-filter.ts';
 import { run } from '../../../proxy/cli/replay.ts';
-import type { CastEvent } from '../../../proxy/record/index.ts';
+import { type CastEvent, recordingKey } from '../../../proxy/record/index.ts';
 import { copyData, dataRow } from '../record/messages.ts';
 import { recordedSsh } from '../record/ssh-session.ts';
-import { fileOf, recorderAt, SteppedClock, scratch, sessionInit } from '../record/support.ts';
+import { fileOf, recorderAt, SteppedClock, scratch, sessionId, sessionInit } from '../record/support.ts';
 
 async function replay(...args: string[]): Promise<{ code: number; out: string; err: string }> {
   let out = '';
@@ -217,4 +218,48 @@ test('a show keeps the pauses, within the limit and at the speed asked for, and 
   await expect(play(events(), { ...options, wait })).rejects.toThrow('interrupted');
   expect(waits).toEqual([50, 500, 3.5]);
   expect(out).toBe(`a\u001b[?25lb${terminalReset}`);
+});
+
+describe('a directory of encrypted recordings', () => {
+  let directory = '';
+  let keyFile = '';
+
+  beforeEach(async () => {
+    directory = scratch();
+    keyFile = join(directory, 'key');
+    writeFileSync(keyFile, 'k'.repeat(32), { mode: 0o600 });
+    const { recorder } = recorderAt(directory, undefined, recordingKey(Buffer.from('k'.repeat(32))));
+    const session = recorder.open(sessionInit());
+    session.frame({ kind: 'statement', decisionId: 'd.1', data: { text: 'select 1', parameters: [] } });
+    session.frame({ kind: 'refused', data: { code: 'pii_range', policy: 'pii', message: 'no' } });
+    await session.close({ status: 'ok' });
+  });
+
+  test('is listed and searched', async () => {
+    const { out } = await replay('--list', '--directory', directory, '--subject', 'triage-bot', '--code', 'pii_range');
+    expect(out).toContain(`${sessionId}  `);
+    expect(out).toContain('refused: pii_range');
+    expect((await replay('--list', '--directory', directory, '--upstream', 'elsewhere')).out).toBe('');
+    expect(JSON.parse((await replay('--list', '--json', '--directory', directory)).out)).toMatchObject({
+      outcome: 'ok',
+    });
+  });
+
+  test('shows a session with its key, by its id', async () => {
+    const { code, out } = await replay(sessionId, '--directory', directory, '--key', `file:${keyFile}`);
+    expect(code).toBe(0);
+    expect(out).toContain('> select 1');
+  });
+
+  test('shows nothing without the key, and says why', async () => {
+    const { code, out, err } = await replay(sessionId, '--directory', directory);
+    expect(code).toBe(1);
+    expect(out).not.toContain('select 1');
+    expect(err).toContain('which was not given');
+  });
+
+  test('is needed to list anything', async () => {
+    await expect(replay('--list')).rejects.toThrow(/--config FILE or --directory/);
+    await expect(replay('--list', '--directory', directory, '--since', 'soon')).rejects.toThrow(/--since/);
+  });
 });

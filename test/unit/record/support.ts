@@ -2,7 +2,15 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach } from '@jest/globals';
-import { createRecorder, type Frame, parseRecording, type Recorder } from '../../../proxy/record/index.ts';
+import {
+  createRecorder,
+  type Frame,
+  parseRecording,
+  type Recorder,
+  type RecorderOptions,
+  RecordingIndex,
+  type RecordingKey,
+} from '../../../proxy/record/index.ts';
 
 /** A clock that only moves when told to. */
 export class SteppedClock {
@@ -28,11 +36,18 @@ export function scratch(): string {
   return directory;
 }
 
-export function recorderAt(directory: string, clock = new SteppedClock()): { recorder: Recorder; errors: Error[] } {
+export function recorderAt(
+  directory: string,
+  clock = new SteppedClock(),
+  key?: RecordingKey,
+  sealed?: RecorderOptions['sealed'],
+): { recorder: Recorder; errors: Error[]; index: RecordingIndex } {
   const errors: Error[] = [];
-  const recorder = createRecorder({ directory, clock, onError: (error) => errors.push(error) });
+  const onError = (error: Error) => errors.push(error);
+  const index = new RecordingIndex(directory, onError);
+  const recorder = createRecorder({ directory, clock, key, index, sealed, onError });
   later(() => recorder.close());
-  return { recorder, errors };
+  return { recorder, errors, index };
 }
 
 export const sessionId = '01JABCDEFGHJKMNPQRSTVWXYZ0';
