@@ -1,4 +1,5 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,9 +10,14 @@ import { key, later, openTrail, scratch } from './support.ts';
 const writer = join(import.meta.dirname, 'writer.ts');
 
 /** Runs the writer until it has said so many decisions, then kills it. @returns everything it said */
-async function writeAndKill(file: string, decisions: number): Promise<number> {
+async function writeAndKill(
+  file: string,
+  decisions: number,
+  env: Readonly<Record<string, string>> = {},
+): Promise<number> {
   const child = spawn(process.execPath, ['--no-warnings', writer, file, 'kill'], {
     stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, ...env },
   });
   later(() => child.kill('SIGKILL'));
   let said = '';
@@ -44,6 +50,21 @@ test('after kill -9 every decision whose write returned is in the trail, which v
   const audit = await openTrail(file);
   await audit.close();
   expect(await verifyAudit(trailFiles(file), { key })).toMatchObject({ ok: true, closed: true, startsAfter: 0 });
+}, 60_000);
+
+test('after kill -9 the public key still proves all but the lines behind the last head, and those once the trail went on', async () => {
+  const file = join(scratch(), 'audit.log');
+  const { privateKey: signingKey, publicKey } = generateKeyPairSync('ed25519');
+  const env = { SIGNING_KEY: String(signingKey.export({ type: 'pkcs8', format: 'pem' })) };
+  await writeAndKill(file, 1_500, env);
+  // Rotated at 200 kB, so there is a head at the end of a file at least.
+  const killed = await verifyAudit(trailFiles(file), { publicKeys: [publicKey] });
+  expect(killed).toMatchObject({ ok: true, closed: false });
+  expect(killed.heads).toBeGreaterThan(0);
+  const audit = await openTrail(file, { signingKey });
+  await audit.close();
+  const continued = await verifyAudit(trailFiles(file), { publicKeys: [publicKey], key });
+  expect(continued).toMatchObject({ ok: true, closed: true, unsignedLines: 0, startsAfter: 0 });
 }, 60_000);
 
 const prlimit = spawnSync('prlimit', ['--version']).status === 0;

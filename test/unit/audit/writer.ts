@@ -2,17 +2,19 @@
  * A process that writes a trail as fast as it can, for tests that kill it or take its disk away.
  *
  * `node writer.ts FILE kill` says each decision on standard output once `write` returned, and never ends by itself.
+ * With SIGNING_KEY in its environment (PEM) it signs heads.
  * `node writer.ts FILE full` writes until the file may not grow, lifts that bound on itself, and goes on.
  */
 import { execFileSync } from 'node:child_process';
 import { writeSync } from 'node:fs';
-import { openAudit } from '../../../proxy/audit/index.ts';
+import { openAudit, readSigningKey } from '../../../proxy/audit/index.ts';
 import { systemClock } from '../../../proxy/core/clock.ts';
 
 const [file = '', mode = ''] = process.argv.slice(2);
 const audit = await openAudit({
   file,
   key: Buffer.alloc(32, 7),
+  signingKey: process.env.SIGNING_KEY === undefined ? undefined : readSigningKey(process.env.SIGNING_KEY),
   rotateBytes: 200_000,
   keep: 1_000,
   clock: systemClock,
