@@ -11,6 +11,7 @@ import { describeTools } from '../clients/tools.ts';
 import { ana, bo, eve, nextRequest, vote } from '../support/approvals.ts';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
+import { connectWire, errorsOf, frontend, rowsOf, tagsOf } from '../support/wire-client.ts';
 
 let postgres: PostgresServer;
 let gateway: TestGateway;
@@ -117,6 +118,46 @@ describe('a statement that waits', () => {
     await vote(desk(), approval.id);
     expect((await running).rowCount).toBe(1);
     expect((await behind).rows).toEqual([{ n: 0 }]);
+  });
+
+  test('is followed by a pipeline that waits at the client, and is answered in its order', async () => {
+    const id = await note('pipeline');
+    const { user, password } = await gateway.client();
+    const wire = await connectWire({
+      ...{ host: gateway.host, port: gateway.port, ca: gateway.ca, database: gateway.database },
+      ...{ user: String(user), password: String(password) },
+    });
+    const asked = nextRequest(desk());
+    const behind = Array.from({ length: 400 }, (_, at) =>
+      frontend.query(`SELECT ${at} AS at /* ${'x'.repeat(10_000)} */`),
+    );
+    wire.send(frontend.query(`DELETE FROM scratch.notes WHERE id = ${id}`), ...behind);
+    const approval = await asked;
+    // Four megabytes are not taken: the gateway stopped reading.
+    expect(wire.socket.writableLength).toBeGreaterThan(1024 * 1024);
+    await vote(desk(), approval.id);
+    const answers = await wire.untilReady(401);
+    expect(tagsOf(answers).slice(0, 2)).toEqual(['DELETE 1', 'SELECT 1']);
+    expect(rowsOf(answers)).toEqual(behind.map((_, at) => [String(at)]));
+    await wire.end();
+  });
+
+  test('in a pipeline behind something that was executed does not wait', async () => {
+    const id = await note('behind');
+    const { user, password } = await gateway.client();
+    const wire = await connectWire({
+      ...{ host: gateway.host, port: gateway.port, ca: gateway.ca, database: gateway.database },
+      ...{ user: String(user), password: String(password) },
+    });
+    const run = (sql: string) => [frontend.parse(sql), frontend.bind(), frontend.execute()];
+    // Whatever the first locked would stay so for as long as the second waits.
+    const answers = await wire.extended(
+      ...run('SELECT count(*) FROM orders'),
+      ...run(`DELETE FROM scratch.notes WHERE id = ${id}`),
+    );
+    expect(errorsOf(answers).map(({ M }) => M)).toEqual([expect.stringContaining('approval_pending')]);
+    expect(await exists(id)).toBe(true);
+    await wire.end();
   });
 
   test('does not run when it is denied, and is not asked again', async () => {
