@@ -239,7 +239,7 @@ export class Holds {
   #described<Plan>({ draft, terms }: Held<Plan>, decision: Decision): JsonObject {
     const { facts, audit } = draft;
     const described = guarded(() => ({
-      plan: { ...facts.describe(decision), ...audit?.(decision), ...terms.describe?.() },
+      plan: { ...facts.describe(decision), ...audit?.(decision), ...terms.describe?.(decision) },
     }));
     if ('fault' in described) return { undescribed: described.fault.code };
     const bytes = Buffer.byteLength(JSON.stringify(described.plan));

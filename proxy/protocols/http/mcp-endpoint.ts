@@ -12,6 +12,7 @@ import type { Fault, HoldTerms, Json, JsonObject, OperationFacts, Outcome, Refus
 import { parseJson } from './bodies/json.ts';
 import { readAll } from './body.ts';
 import type { Admitted } from './connection.ts';
+import { boundMessage, describeMessage } from './hold.ts';
 import {
   actionName,
   checkToolCall,
@@ -163,6 +164,8 @@ class McpServe {
     return {
       mayWait: message.kind === 'request' && message.method === 'tools/call',
       signal: this.#abort.signal,
+      bound: () => boundMessage(message),
+      describe: (decision) => describeMessage(message, decision, this.#options.admitted.place.masker),
       notice: () => {
         if (!events) return;
         this.#held = true;
