@@ -9,7 +9,7 @@ import type {
 } from '../core/approvals.ts';
 import { subjectForAudit } from '../core/documents.ts';
 import { GatewayError } from '../core/errors.ts';
-import { limits } from '../core/limits.ts';
+import type { Limits } from '../core/limits.ts';
 import type { ApprovalPort, AuditPort, Clock, Ids, MetricsPort } from '../core/ports.ts';
 import type { JsonObject, Outcome } from '../core/types.ts';
 import { brokenGlass, expired, finished, orphaned, taken, voted } from './rules.ts';
@@ -21,6 +21,7 @@ export interface ApprovalOptions {
   readonly metrics: Pick<MetricsPort, 'approval'>;
   readonly clock: Clock;
   readonly ids: Ids;
+  readonly limits: Limits;
   /** This process, unlike any before it: what it leaves running when it is gone is unknown. */
   readonly gateway: string;
   readonly onError?: (error: unknown) => void;
@@ -46,7 +47,7 @@ export class Approvals implements ApprovalPort, ApprovalDesk {
     this.#stop = options.store.onChange((id) => {
       for (const listener of this.#watchers.get(id) ?? []) listener();
     });
-    this.#timer = setInterval(() => void this.sweep(), limits.approvalSweepMs);
+    this.#timer = setInterval(() => void this.sweep(), options.limits.approvalSweepMs);
     this.#timer.unref();
   }
 
@@ -75,15 +76,18 @@ export class Approvals implements ApprovalPort, ApprovalDesk {
       ...request,
       id: ids.session(),
       requestedAtMs: this.#nowMs,
-      quorum: Math.min(request.quorum, limits.approvalQuorumMax),
-      uses: Math.min(request.uses, limits.approvalUsesMax),
+      quorum: Math.min(request.quorum, this.#options.limits.approvalQuorumMax),
+      uses: Math.min(request.uses, this.#options.limits.approvalUsesMax),
       state: 'pending',
       votes: [],
       used: [],
     };
     const known = await this.#same(request);
     if (known !== undefined) return known;
-    if (pending.all >= limits.approvalsPendingMax || pending.own >= limits.approvalsPendingPerSubjectMax) {
+    if (
+      pending.all >= this.#options.limits.approvalsPendingMax ||
+      pending.own >= this.#options.limits.approvalsPendingPerSubjectMax
+    ) {
       throw new GatewayError('limit_reached', 'Too many operations of this subject wait for approval.');
     }
     const { approval, filed } = await store.file(fresh);
@@ -112,7 +116,7 @@ export class Approvals implements ApprovalPort, ApprovalDesk {
   }
 
   finish(id: string, decisionId: string, outcome: Outcome['status']): void {
-    if (this.#outcomes.size >= limits.approvalOutcomesMax) return;
+    if (this.#outcomes.size >= this.#options.limits.approvalOutcomesMax) return;
     this.#outcomes.set(`${id} ${decisionId}`, { id, outcome });
     void this.#noteOutcomes().catch(() => {});
   }
@@ -129,7 +133,10 @@ export class Approvals implements ApprovalPort, ApprovalDesk {
   // --- what people do ----------------------------------------------------------------------------------
 
   async list({ limit, ...query }: ApprovalQuery): Promise<readonly Approval[]> {
-    return await this.#options.store.list({ ...query, limit: Math.min(limit, limits.approvalsListedMax) });
+    return await this.#options.store.list({
+      ...query,
+      limit: Math.min(limit, this.#options.limits.approvalsListedMax),
+    });
   }
 
   async get(id: string): Promise<Approval | undefined> {
@@ -185,7 +192,7 @@ export class Approvals implements ApprovalPort, ApprovalDesk {
       await store.update(id, (approval) => orphaned(approval, (gateway) => store.isGone(gateway)));
     }
     this.#pending = (await store.pending({ issuer: '', id: '' })).all;
-    if (this.#sweeps++ % sweepsPerCleanup === 0) await store.forget(this.#nowMs - limits.approvalsKeptMs);
+    if (this.#sweeps++ % sweepsPerCleanup === 0) await store.forget(this.#nowMs - this.#options.limits.approvalsKeptMs);
   }
 
   async #noteOutcomes(): Promise<void> {

@@ -220,7 +220,7 @@ export class Holds {
       action: action.name,
       resource: { type: resource.type, id: resource.id },
       // Masks that will apply say what of it nobody may see.
-      operation: this.#described(draft, supposed.decision),
+      operation: this.#described(held, supposed.decision),
       reasons: decision.reasons,
       history: history.read(identity, init.upstream),
       estimate: {},
@@ -236,8 +236,11 @@ export class Holds {
     return { approval };
   }
 
-  #described<Plan>({ facts, audit }: CommandDraft<Plan>, decision: Decision): JsonObject {
-    const described = guarded(() => ({ plan: { ...facts.describe(decision), ...audit?.(decision) } }));
+  #described<Plan>({ draft, terms }: Held<Plan>, decision: Decision): JsonObject {
+    const { facts, audit } = draft;
+    const described = guarded(() => ({
+      plan: { ...facts.describe(decision), ...audit?.(decision), ...terms.describe?.(decision) },
+    }));
     if ('fault' in described) return { undescribed: described.fault.code };
     const bytes = Buffer.byteLength(JSON.stringify(described.plan));
     return bytes > this.#services.limits.approvalOperationBytesMax

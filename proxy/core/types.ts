@@ -191,6 +191,8 @@ export interface HoldTerms {
    * no approval can be bound to it.
    */
   readonly bound?: (() => JsonObject | undefined) | undefined;
+  /** What approvers see besides what the trail keeps of the operation: bound values, those that nobody may keep as hashes. */
+  readonly describe?: ((decision: Decision) => JsonObject) | undefined;
   /** Asked after a wait: whether the facts still say what would run. */
   readonly current?: (() => boolean) | undefined;
 }

@@ -24,7 +24,7 @@ export async function startApprovals(
   const store = await openStore(config, materials, { gateway, channels: channels.map(({ name }) => name), log });
   closers.add('store', () => store.close());
   const approvals = new Approvals({
-    ...{ store, audit, metrics, clock, ids, gateway },
+    ...{ store, audit, metrics, clock, ids, gateway, limits: config.limits },
     onError: (error) => log.error('approvals', { error: asError(error) }),
   });
   closers.add('approvals', () => approvals.close());

@@ -105,6 +105,21 @@ describe('a request', () => {
     expect((await post('one')).status).toBe(403);
   });
 
+  test('shows its approvers what it says, without what nobody may keep', async () => {
+    const secret = 'AKIAIOSFODNN7MARKERX';
+    const token = await tokenOf('shows', { groups: ['dba'] });
+    const sent = JSON.stringify({ amount: 300, note: secret });
+    const { body } = await curl(token, '/crm/refunds?b=2&a=1', '-H', 'Content-Type: application/json', '-d', sent)
+      .ended;
+    const { approval } = JSON.parse(body);
+    const found = await gateway.gateway.approvals.get(approval);
+    expect(found?.operation.content).toContain('"amount":300');
+    expect(JSON.stringify(found)).not.toContain(secret);
+    // Another order of its parameters is another request: who knows what the upstream makes of it.
+    const other = await curl(token, '/crm/refunds?a=1&b=2', '-H', 'Content-Type: application/json', '-d', sent).ended;
+    expect(JSON.parse(other.body).approval).not.toBe(approval);
+  });
+
   test('whose body is not read before it is forwarded can have no approval', async () => {
     const token = await tokenOf('streams', { groups: ['dba'] });
     const { body } = await curl(token, '/crm/notes', '-H', 'Content-Type: application/octet-stream', '-d', 'x').ended;
@@ -144,7 +159,7 @@ describe('a call of a tool', () => {
     const asked = nextRequest(approvals);
     const calling = client.callTool({ name: 'close_account', arguments: { id: 7 } });
     const approval = await asked;
-    expect(approval).toMatchObject({ action: 'tools/call' });
+    expect(approval).toMatchObject({ action: 'tools/call', operation: { arguments: '{"id":7}' } });
     expect(calls).toBe(0);
     await vote(approvals, approval.id);
     expect(await calling).toMatchObject({ content: [{ type: 'text', text: 'closed' }] });

@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import pg from 'pg';
 import { Approvals } from '../../proxy/approval/index.ts';
 import { systemClock, ulids } from '../../proxy/core/clock.ts';
+import { limits } from '../../proxy/core/limits.ts';
 import { openEmbeddedStore, openPostgresStore } from '../../proxy/store/index.ts';
 import { vote } from '../support/approvals.ts';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
@@ -45,7 +46,6 @@ describe.each(['embedded', 'postgres'])('a gateway with its approvals in the sto
       schemaSql:
         'CREATE TABLE scratch.counters (id int PRIMARY KEY, n int NOT NULL); GRANT ALL ON scratch.counters TO :role;',
       ...(store && { config: { store: { ...store, password: 'env:SALLYPORT_TEST_STORE_PASSWORD' } } }),
-      limits: { approvals_pending_per_subject_max: 10_000 },
     });
     stops.push(() => prepared.stop());
     await prepared.gateway.close();
@@ -59,7 +59,7 @@ describe.each(['embedded', 'postgres'])('a gateway with its approvals in the sto
         ? openEmbeddedStore({ path: join(dirname(prepared.recordDir), 'sallyport.db'), gateway })
         : await openPostgresStore({ ...store, password: postgres.password, ca: undefined, gateway });
     const desk = new Approvals({
-      ...{ store: opened, clock: systemClock, ids: ulids(systemClock), gateway },
+      ...{ store: opened, clock: systemClock, ids: ulids(systemClock), gateway, limits },
       ...{ audit: { append: () => {} }, metrics: { approval: () => {} } },
     });
     try {

@@ -1,6 +1,7 @@
 /** Statements that wait for a person, by real clients, a real PostgreSQL and the whole gateway, on either store. */
 import { spawn } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
 import { loadConfig } from '../../proxy/config.ts';
@@ -11,6 +12,7 @@ import { describeTools } from '../clients/tools.ts';
 import { ana, bo, eve, nextRequest, vote } from '../support/approvals.ts';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
+import { connectWire, errorsOf, frontend, rowsOf, tagsOf } from '../support/wire-client.ts';
 
 let postgres: PostgresServer;
 let gateway: TestGateway;
@@ -122,10 +124,51 @@ describe('a statement that waits', () => {
     const id = await note('extended');
     const client = await gateway.connect();
     const { running, approval } = await hold(client, 'DELETE FROM scratch.notes WHERE id = $1', [id]);
+    expect(approval.operation).toMatchObject({ parameters: [{ value: String(id) }] });
     const behind = client.query('SELECT count(*)::int AS n FROM scratch.notes WHERE id = $1', [id]);
     await vote(desk(), approval.id);
     expect((await running).rowCount).toBe(1);
     expect((await behind).rows).toEqual([{ n: 0 }]);
+  });
+
+  test('is followed by a pipeline that waits at the client, and is answered in its order', async () => {
+    const id = await note('pipeline');
+    const { user, password } = await gateway.client();
+    const wire = await connectWire({
+      ...{ host: gateway.host, port: gateway.port, ca: gateway.ca, database: gateway.database },
+      ...{ user: String(user), password: String(password) },
+    });
+    const asked = nextRequest(desk());
+    const behind = Array.from({ length: 1_500 }, (_, at) =>
+      frontend.query(`SELECT ${at} AS at /* ${'x'.repeat(7_000)} */`),
+    );
+    wire.send(frontend.query(`DELETE FROM scratch.notes WHERE id = ${id}`), ...behind);
+    const approval = await asked;
+    // Ten megabytes are not taken: the gateway stopped reading.
+    expect(wire.socket.writableLength).toBeGreaterThan(1024 * 1024);
+    await vote(desk(), approval.id);
+    const answers = await wire.untilReady(1_501);
+    expect(tagsOf(answers).slice(0, 2)).toEqual(['DELETE 1', 'SELECT 1']);
+    expect(rowsOf(answers)).toEqual(behind.map((_, at) => [String(at)]));
+    await wire.end();
+  });
+
+  test('in a pipeline behind something that was executed does not wait', async () => {
+    const id = await note('behind');
+    const { user, password } = await gateway.client();
+    const wire = await connectWire({
+      ...{ host: gateway.host, port: gateway.port, ca: gateway.ca, database: gateway.database },
+      ...{ user: String(user), password: String(password) },
+    });
+    const run = (sql: string) => [frontend.parse(sql), frontend.bind(), frontend.execute()];
+    // Whatever the first locked would stay so for as long as the second waits.
+    const answers = await wire.extended(
+      ...run('SELECT count(*) FROM orders'),
+      ...run(`DELETE FROM scratch.notes WHERE id = ${id}`),
+    );
+    expect(errorsOf(answers).map(({ M }) => M)).toEqual([expect.stringContaining('approval_pending')]);
+    expect(await exists(id)).toBe(true);
+    await wire.end();
   });
 
   test('does not run when it is denied, and is not asked again', async () => {
@@ -203,6 +246,27 @@ describe('a statement that waits', () => {
   });
 });
 
+test('what nobody may keep is a hash for approvers as well, in its text and in its values', async () => {
+  const client = await gateway.connect();
+  const marker = 'marker.person@example.org';
+  const sql = (value: string) =>
+    `UPDATE scratch.notes SET note = 'm' WHERE id IN (SELECT id FROM customers WHERE email = ${value})`;
+  const ids = [await refused(client, sql(`'${marker}'`)), await refused(client, sql('$1'), [marker])].map((error) =>
+    String(detail(error).approval),
+  );
+  for (const id of ids) {
+    const approval = await desk().get(id);
+    expect(approval).toMatchObject({ state: 'pending' });
+    expect(JSON.stringify(approval?.operation)).toContain('hmac:');
+    expect(JSON.stringify(approval)).not.toContain(marker);
+  }
+  expect(JSON.stringify(await gateway.audit())).not.toContain(marker);
+  const directory = dirname(gateway.recordDir);
+  for (const file of await readdir(directory)) {
+    if (file.startsWith('sallyport.db')) expect((await readFile(join(directory, file))).includes(marker)).toBe(false);
+  }
+});
+
 describe('a statement that is sent again', () => {
   test('runs once after two people agreed, and not a second time', async () => {
     const id = await note('twice');
@@ -222,6 +286,30 @@ describe('a statement that is sent again', () => {
     expect(detail(await refused(other, sql, [id])).approval).not.toBe(approval);
     expect((await client.query(sql, [id])).rowCount).toBe(1);
     expect(detail(await refused(client, sql, [id])).approval).not.toBe(approval);
+  });
+
+  test('is another one when its value is written in another format', async () => {
+    const { user, password } = await gateway.client();
+    const wire = await connectWire({
+      ...{ host: gateway.host, port: gateway.port, ca: gateway.ca, database: gateway.database },
+      ...{ user: String(user), password: String(password) },
+    });
+    const sql = `UPDATE scratch.notes SET note = 'f' WHERE note = $1`;
+    const run = (value: string, format: number) =>
+      wire.extended(
+        frontend.parse(sql, '', [25]),
+        frontend.bind({ values: [value], formats: [format] }),
+        frontend.execute(),
+      );
+    // The byte of 1 is 31 in hexadecimal.
+    const asked = [await run('31', 0), await run('1', 1), await run('31', 0)].map((answers) => {
+      const [error] = errorsOf(answers);
+      return JSON.parse(error?.D ?? '').approval;
+    });
+    expect(asked[0]).toEqual(expect.any(String));
+    expect(asked[1]).not.toBe(asked[0]);
+    expect(asked[2]).toBe(asked[0]);
+    await wire.end();
   });
 
   test('is covered by a grant for its shape, as often as that says', async () => {

@@ -12,7 +12,7 @@ import type { CanonicalRequest, CanonicalResult } from './contract.ts';
 import { serveExchange } from './exchange.ts';
 import { faultFacts, type Place, type RequestOperation, requestFacts } from './facts.ts';
 import type { RequestHandler } from './front.ts';
-import { holdTerms } from './hold.ts';
+import { requestHold } from './hold.ts';
 import { serveMcp } from './mcp-endpoint.ts';
 import { metadataFor, metadataUrl } from './mcp-metadata.ts';
 import type { OperationPlan } from './plan.ts';
@@ -156,7 +156,10 @@ export class HttpConnection implements RequestHandler {
     const graphql = takesGraphql(admitted, routed.route.template);
     const body = await bodyOf(request, incoming, response, expectsContinue, { graphql, limits });
     const facts = 'fault' in body ? this.#faulty(admitted, body.fault) : this.#factsOf(admitted, routed, body);
-    const answer = await session.authorize({ facts, hold: () => holdTerms(response, body) });
+    const { masker } = admitted.place;
+    // What could not be read is a fault, and never held.
+    const hold = 'fault' in body ? undefined : () => requestHold({ request: read.request, response, body, masker });
+    const answer = await session.authorize({ facts, hold });
     if ('refusal' in answer) {
       const { decisionId, code, policy, message } = answer.refusal;
       this.#record(admitted, decisionId, body);

@@ -1,28 +1,82 @@
-/** How requests are held for an approval. */
+/** How requests and messages are held for an approval: what it is bound to, and what its approvers see. */
 import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
-import type { Fault, HoldTerms } from '../../core/types.ts';
+import { canonicalJson } from '../../core/digest.ts';
+import { redactSecrets } from '../../core/masker/secrets.ts';
+import type { Masker } from '../../core/masker.ts';
+import type { Decision, HoldTerms, Json, JsonObject } from '../../core/types.ts';
 import type { ReadBody } from './body.ts';
+import type { CanonicalRequest } from './contract.ts';
+import type { McpMessage } from './mcp/index.ts';
+import { MessageMask } from './mcp-mask.ts';
+import { planOf } from './plan.ts';
+
+/** A request that is held. */
+export interface HeldRequest {
+  readonly request: CanonicalRequest;
+  readonly response: ServerResponse;
+  readonly body: ReadBody;
+  readonly masker: Masker;
+}
 
 /**
  * The response is kept back, which HTTP has no keep-alive for: a client with a time limit of its own leaves, and sends
  * the request again. A body that is not read before it is forwarded cannot be bound to an approval.
  */
-export function holdTerms(response: ServerResponse, body: ReadBody | { readonly fault: Fault }): HoldTerms {
-  return { mayWait: true, signal: goneSignal(response), bound: () => boundBody(body) };
-}
-
-/** Aborted when the client left before it had its answer. */
-function goneSignal(response: ServerResponse): AbortSignal {
+export function requestHold({ request, response, body, masker }: HeldRequest): HoldTerms {
   const gone = new AbortController();
   response.once('close', () => gone.abort());
-  return gone.signal;
+  return {
+    mayWait: true,
+    signal: gone.signal,
+    bound: () => boundRequest(request, body),
+    describe: (decision) => {
+      const { parsed } = body;
+      if (parsed.kind === 'json') return { content: shown(parsed.value, decision, masker) };
+      if (parsed.kind === 'form')
+        return {
+          content: shown(
+            parsed.fields.map((pair) => [...pair]),
+            decision,
+            masker,
+          ),
+        };
+      return {};
+    },
+  };
 }
 
-/** All of the body: policy may see a part of it only, the parts of a form by their names. */
-function boundBody(body: ReadBody | { readonly fault: Fault }) {
-  if ('fault' in body) return undefined;
-  const { content } = body;
-  if (content === undefined) return {};
-  return Buffer.isBuffer(content) ? { body_sha256: createHash('sha256').update(content).digest('hex') } : undefined;
+/** What a message is bound to besides its facts: all of its parameters but what belongs to the sending of it. */
+export function boundMessage(message: McpMessage): JsonObject {
+  if (message.kind !== 'request') return {};
+  const { _meta, ...params } = message.value.params ?? {};
+  return { params_sha256: sha256(canonicalJson(params)) };
+}
+
+/** The arguments of a message, for approvers. */
+export function describeMessage(message: McpMessage, decision: Decision, masker: Masker): JsonObject {
+  if (message.kind !== 'request' || message.target.arguments === undefined) return {};
+  return { arguments: shown(message.target.arguments, decision, masker) };
+}
+
+/**
+ * Everything that is forwarded, as it is forwarded: policy sees parameters without the order between them, the parts of a
+ * form by their names, and of other bodies nothing.
+ */
+function boundRequest({ queryText, headers }: CanonicalRequest, { content }: ReadBody): JsonObject | undefined {
+  const head = sha256(JSON.stringify([queryText, headers]));
+  if (content === undefined) return { head_sha256: head };
+  return Buffer.isBuffer(content) ? { head_sha256: head, body_sha256: sha256(content) } : undefined;
+}
+
+/** As text, without credentials, and with the masks that the answer will have. */
+function shown(value: Json, decision: Decision, masker: Masker): string {
+  const made = planOf(decision, masker, true);
+  if ('fault' in made) return '***';
+  const { params = null } = new MessageMask(made.plan).apply({ params: value });
+  return redactSecrets(JSON.stringify(params), made.plan.text);
+}
+
+function sha256(content: string | Uint8Array): string {
+  return createHash('sha256').update(content).digest('hex');
 }

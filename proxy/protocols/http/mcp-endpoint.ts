@@ -13,6 +13,7 @@ import { parseJson } from './bodies/json.ts';
 import { readAll } from './body.ts';
 import type { Admitted } from './connection.ts';
 import { messageFacts } from './facts.ts';
+import { boundMessage, describeMessage } from './hold.ts';
 import {
   actionName,
   allowedServerRequests,
@@ -160,6 +161,8 @@ class McpServe {
     return {
       mayWait: message.kind === 'request' && message.method === 'tools/call',
       signal: this.#abort.signal,
+      bound: () => boundMessage(message),
+      describe: (decision) => describeMessage(message, decision, this.#options.admitted.place.masker),
       notice: () => {
         if (!events) return;
         this.#held = true;

@@ -172,7 +172,7 @@ export class Judge {
           };
     const answer = session.authorize({
       facts,
-      hold: () => this.#holdTerms(message),
+      hold: () => this.#holdTerms(message, portal),
       variable: () => ({ text: statementText.original, ...(portal && { parameters: parametersOf(portal) }) }),
       audit: (decision) => ({ text: statementText.kept(decision), ...audit }),
     });
@@ -189,11 +189,14 @@ export class Judge {
   }
 
   /** How a message that runs something may be held; what only prepares is judged again when it runs. */
-  #holdTerms(message: Waiting | undefined): HoldTerms {
+  #holdTerms(message: Waiting | undefined, portal: Portal | undefined): HoldTerms {
     if (message === undefined) return preparing;
     const talk = this.#talk;
     const { epoch } = talk.database;
     return {
+      // What a value is depends on its format: the digits of a number, or its bytes in hexadecimal.
+      bound: () => (portal === undefined ? {} : { formats: portal.parameters().map(({ format }) => format) }),
+      ...(portal && { describe: () => ({ parameters: parametersOf(portal) }) }),
       mayWait: mayWait(talk),
       notice: (words) => talk.notify(words),
       signal: talk.holding.begin(),

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { Approvals, type Channel, Notifier, Slack, webhook } from '../../../proxy/approval/index.ts';
 import type { Approval, ApprovalStore } from '../../../proxy/core/approvals.ts';
 import { ulids } from '../../../proxy/core/clock.ts';
+import { limits } from '../../../proxy/core/limits.ts';
 import type { JsonObject } from '../../../proxy/core/types.ts';
 import { openEmbeddedStore } from '../../../proxy/store/index.ts';
 import { anApproval, ana, vote } from '../../support/approvals.ts';
@@ -56,7 +57,7 @@ afterEach(async () => {
 function start(channel: Channel): { store: ApprovalStore; desk: Approvals; notifier: Notifier } {
   const store = openEmbeddedStore({ path: ':memory:', gateway: 'g', channels: [channel.name] });
   const desk = new Approvals({
-    ...{ store, clock, ids: ulids(clock), gateway: 'g' },
+    ...{ store, clock, ids: ulids(clock), gateway: 'g', limits },
     ...{ audit: { append: () => {} }, metrics: { approval: () => {} } },
   });
   const notifier = new Notifier({ store, channels: [channel], clock });

@@ -78,7 +78,7 @@ beforeEach(async () => {
     },
     append: (event: AuditEvent) => void events.push(event),
   };
-  desk = new Approvals({ store, audit, metrics, clock: systemClock, ids, gateway: 'g' });
+  desk = new Approvals({ store, audit, metrics, clock: systemClock, ids, gateway: 'g', limits });
   const recorder = { frame: nothing, failed: false, drained: undefined, close: async () => {} };
   gate = new Gate({
     ...{ policy, audit, metrics, approvals: desk, clock: systemClock, ids, limits },
