@@ -64,7 +64,11 @@ export interface Approval {
 /** What people do with approvals, whatever channel they come by. */
 export interface ApprovalDesk {
   /** The newest first. `limit` at most 200. `after` is the id of the last one already seen. */
-  list(query: { readonly states?: readonly ApprovalState[]; readonly limit: number; readonly after?: string }): Promise<readonly Approval[]>;
+  list(query: {
+    readonly states?: readonly ApprovalState[];
+    readonly limit: number;
+    readonly after?: string;
+  }): Promise<readonly Approval[]>;
   get(id: string): Promise<Approval | undefined>;
   /**
    * Counts one approver's word. A denial closes the request; approvals count towards its quorum.

@@ -8,6 +8,7 @@ import {
 } from './documents.ts';
 import { asGatewayError } from './errors.ts';
 import type { Limits } from './limits.ts';
+import { LiveSessions } from './live.ts';
 import { claimPermitIssuer, type Permit } from './permit.ts';
 import type {
   AuditEvent,
@@ -65,6 +66,8 @@ export interface GateServices {
 export class Gate implements Gateway, SessionOwner {
   readonly #services: GateServices;
   readonly #sessions = new Map<string, Session>();
+  /** The open sessions, for people. */
+  readonly live: LiveSessions;
   readonly #quarantines: Quarantines;
   readonly #rates: Rates;
   readonly #stopListening: () => void;
@@ -73,6 +76,7 @@ export class Gate implements Gateway, SessionOwner {
 
   constructor(services: GateServices) {
     this.#services = services;
+    this.live = new LiveSessions(this.#sessions, services.audit);
     this.#quarantines = new Quarantines(services.clock, services.limits.quarantinesMax);
     this.#rates = new Rates(services.clock, services.limits.rateWindowsMax);
     this.#stopListening = services.policy.onActivate(() => this.#judgeSessionsAgain());
@@ -131,6 +135,7 @@ export class Gate implements Gateway, SessionOwner {
     this.#sessions.set(id, session);
     this.#endWhenExpired(session);
     metrics.sessionOpened(init.protocol);
+    this.live.changed(id);
     return { session };
   }
 
@@ -251,6 +256,7 @@ export class Gate implements Gateway, SessionOwner {
     const startedMs = clock.monotonicMs();
     return issuePermit(decisionId, decision, plan, (outcome) => {
       const elapsedMs = clock.monotonicMs() - startedMs;
+      session.activity.completed(decisionId, outcome);
       metrics.upstreamSeconds(session.init.protocol).observe(elapsedMs / 1000);
       if (outcome.maskedCells) metrics.maskedCells(session.init.protocol).inc(outcome.maskedCells);
       if (decision.labels.length > 0 || outcome.rows) {
@@ -358,6 +364,7 @@ export class Gate implements Gateway, SessionOwner {
   closed(session: Session, outcome: Outcome): void {
     const known = this.#sessions.delete(session.id);
     if (!known) return;
+    this.live.changed(session.id);
     session.permit.complete(outcome);
     this.#services.metrics.sessionClosed(session.init.protocol);
     this.#services.audit.append({

@@ -1,3 +1,4 @@
+import { consoleLimits } from './limits-console.ts';
 import { requestLimits } from './limits-requests.ts';
 
 /**
@@ -291,6 +292,8 @@ export const limits = {
   shellWordLengthMax: 64 * 1024,
 
   ...requestLimits,
+
+  ...consoleLimits,
 
   // masks
   /** Sets of masks by name that are kept ready; a policy has a few. */

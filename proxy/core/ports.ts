@@ -144,7 +144,18 @@ export interface AuditPort {
 
 /** An audit event: a prefix of already serialised members (cached by the gate), and what differs each time. */
 export interface AuditEvent {
-  readonly event: 'opened' | 'decided' | 'completed' | 'closed' | 'rejected' | 'issued' | 'activated';
+  readonly event:
+    | 'opened'
+    | 'decided'
+    | 'completed'
+    | 'closed'
+    | 'rejected'
+    | 'issued'
+    | 'activated'
+    // What people do at the console: a session that one ended, evidence that one looked at, a browser that one signed in with.
+    | 'ended'
+    | 'viewed'
+    | 'signed_in';
   /**
    * Members serialised once and used many times: `"a":1,"b":2`, without braces, valid JSON members.
    * Empty string for none.
