@@ -26,7 +26,8 @@ export async function* queryAudit(files: readonly string[], filter: AuditFilter)
   }
 }
 
-function matches(line: Line, filter: AuditFilter): boolean {
+/** Whether a line is what is looked for. */
+export function matches(line: Line, filter: AuditFilter): boolean {
   const { members } = line;
   if (filter.sinceMs !== undefined && !(Date.parse(line.time) >= filter.sinceMs)) return false;
   if (filter.event !== undefined && line.event !== filter.event) return false;

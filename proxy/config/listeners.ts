@@ -70,6 +70,7 @@ export function readListener(
   };
 }
 
-function isLoopback(host: string): boolean {
+/** Whether what listens there can be reached from this machine only. */
+export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }

@@ -5,6 +5,7 @@ import { types } from 'node:util';
 import { resolveSecret } from '../core/secret-ref.ts';
 import type {
   Config,
+  ConsoleConfig,
   HttpUpstreamConfig,
   ListenerConfig,
   LoginConfig,
@@ -68,6 +69,15 @@ export type ListenerMaterials =
   /** Private keys as they are in their files. */
   | { readonly protocol: 'ssh'; readonly hostKeys: readonly string[]; readonly certificateAuthority: string };
 
+/** What the console's configuration refers to. */
+export interface ConsoleMaterials {
+  /** Undefined: in clear. */
+  readonly tls: KeyPair | undefined;
+  readonly clientSecret: string | undefined;
+  /** PEM of the provider's CA; undefined for the system's. */
+  readonly ca: string | undefined;
+}
+
 /** All that a configuration refers to. Held in memory only. */
 export interface Materials {
   readonly auditKey: Uint8Array;
@@ -75,6 +85,7 @@ export interface Materials {
   readonly verificationKey: string | undefined;
   /** In the order of `identity.issuers`; undefined for the system's CAs. */
   readonly issuerCas: readonly (string | undefined)[];
+  readonly console: ConsoleMaterials | undefined;
   /** In the order of `listeners`. */
   readonly listeners: readonly ListenerMaterials[];
   /** By name. */
@@ -95,10 +106,20 @@ export async function loadMaterials(config: Config): Promise<Materials> {
     privacyKey: await secret('privacy.key', config.privacy.key),
     verificationKey: verification && asText(await secret('policy.verification.key', verification.key)),
     issuerCas: await Promise.all(config.identity.issuers.map(({ ca, issuer }) => authority(`CA of ${issuer}`, ca))),
+    console: config.console && (await consoleMaterials(config.console)),
     listeners: await Promise.all(config.listeners.map((one, index) => listenerMaterials(`listeners[${index}]`, one))),
     upstreams: new Map(
       await Promise.all([...upstreams].map(async ([name, one]) => [name, await upstreamMaterials(one)] as const)),
     ),
+  };
+}
+
+async function consoleMaterials({ tls, oidc }: ConsoleConfig): Promise<ConsoleMaterials> {
+  const { clientSecret } = oidc;
+  return {
+    tls: tls && (await keyPair('console.tls', tls.certificate, tls.key)),
+    clientSecret: clientSecret && asText(await secret('console.oidc.client_secret', clientSecret)),
+    ca: await authority('CA of console.oidc', oidc.ca),
   };
 }
 

@@ -1,4 +1,5 @@
 import { limits } from '../core/limits.ts';
+import { consoleSchema, type RawConsole } from './console.ts';
 
 /**
  * The shape of the configuration file as JSON Schema. Every object refuses unknown keys; what one key
@@ -183,6 +184,7 @@ export const configSchema = object(
   },
   {
     admin: object({ listen: address }, { hosts: texts }),
+    console: consoleSchema({ object, text, texts, url, secret, address }),
     history: object({ window_seconds: { type: 'integer', minimum: 1, maximum: limits.historyWindowSecondsMax } }),
     limits: object({}, Object.fromEntries(Object.keys(limits).map((bound) => [snakeCase(bound), limit]))),
   },
@@ -213,6 +215,7 @@ export interface RawConfig {
   readonly listeners: readonly RawListener[];
   readonly upstreams: readonly RawUpstream[];
   readonly admin?: { readonly listen: string; readonly hosts?: readonly string[] };
+  readonly console?: RawConsole;
   readonly history?: { readonly window_seconds: number };
   readonly limits?: Readonly<Record<string, number>>;
 }

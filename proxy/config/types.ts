@@ -166,6 +166,37 @@ export interface HttpListenerConfig {
 /** One listener and the upstreams that are reached through it. */
 export type ListenerConfig = PostgresListenerConfig | SshListenerConfig | HttpListenerConfig;
 
+/** The console and its API (`console`). */
+export interface ConsoleConfig {
+  readonly listen: Address;
+  /** What browsers call it by, an origin; undefined: the address. */
+  readonly url: string | undefined;
+  /** Absolute path of a PEM, and its key. Undefined: in clear. */
+  readonly tls: { readonly certificate: string; readonly key: SecretReference } | undefined;
+  readonly oidc: {
+    readonly issuer: string;
+    /** Of tokens for the API; never one of the data path. */
+    readonly audience: string;
+    /** Undefined: nobody signs in with a browser. */
+    readonly clientId: string | undefined;
+    readonly clientSecret: SecretReference | undefined;
+    /** What the command line asks for a token as (RFC 8628). */
+    readonly deviceClientId: string | undefined;
+    readonly scopes: readonly string[];
+    readonly groupsClaim: string;
+    readonly tokenType: 'at+jwt' | 'any';
+    /** Absolute path; undefined: the system's. */
+    readonly ca: string | undefined;
+    readonly allowInsecureHttp: boolean;
+  };
+  /** Groups by the role they have. */
+  readonly roles: {
+    readonly viewer: readonly string[];
+    readonly approver: readonly string[];
+    readonly admin: readonly string[];
+  };
+}
+
 /** The configuration, parsed once and frozen. Paths are absolute; secrets are references. */
 export interface Config {
   /** The file it came from. */
@@ -194,6 +225,8 @@ export interface Config {
     /** Host names it may be asked for by, besides `localhost` and addresses. */
     readonly hosts: readonly string[];
   };
+  /** Undefined: there is none. */
+  readonly console: ConsoleConfig | undefined;
   readonly history: { readonly windowSeconds: number };
   readonly listeners: readonly ListenerConfig[];
   readonly limits: Limits;
