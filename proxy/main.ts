@@ -3,6 +3,7 @@
  * listeners. The only file that knows all of them.
  */
 import { hostname } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { type Api, startApi } from './admin/api/index.ts';
 import { noApprovals } from './admin/api/no-approvals.ts';
 import { type Readiness, startAdmin } from './admin/index.ts';
@@ -249,7 +250,7 @@ async function startConsole(
           { limit, ...(after && { before: Number(after) }) },
         ),
     },
-    assets: undefined,
+    assets: fileURLToPath(new URL('../bundles/console', import.meta.url)),
     onError: (error) => log.error('console', { error }),
   });
   closers.add('console', () => api.close());
