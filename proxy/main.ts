@@ -243,11 +243,11 @@ async function startConsole(
     tokens: { issuer, audience, deviceClientId },
     evidence: {
       ...openLibrary(config.record.directory),
-      decisions: ({ limit, after, ...filter }) =>
+      decisions: ({ limit, after, own, ...filter }) =>
         recentAudit(
           config.audit.file,
           { ...filter, event: 'decided' },
-          { limit, ...(after && { before: Number(after) }) },
+          { limit, before: after === undefined ? undefined : Number(after), own: own === 'include' },
         ),
     },
     assets: fileURLToPath(new URL('../bundles/console', import.meta.url)),

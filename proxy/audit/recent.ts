@@ -2,20 +2,21 @@ import { open } from 'node:fs/promises';
 import { limits } from '../core/limits.ts';
 import type { JsonObject } from '../core/types.ts';
 import { trailFiles } from './file.ts';
-import { parseLine } from './line.ts';
+import { isObject, parseLine } from './line.ts';
 import { type AuditFilter, matches } from './query.ts';
 
 /**
  * The last lines of a trail that match, the newest first. Looks through the end of its newest files, at most
  * `limits.consoleTrailBytesMax` in all: for what is older there is `queryAudit`. Nothing is verified.
  *
- * @param before - only lines before this one, by `seq`
+ * @param options - `before`: only lines before this one, by `seq`; `own`: what the gateway asked for itself, too
  */
 export async function recentAudit(
   file: string,
   filter: AuditFilter,
-  { limit, before = Number.POSITIVE_INFINITY }: { readonly limit: number; readonly before?: number | undefined },
+  options: { readonly limit: number; readonly before?: number | undefined; readonly own: boolean },
 ): Promise<readonly JsonObject[]> {
+  const { limit, before = Number.POSITIVE_INFINITY, own } = options;
   const found: JsonObject[] = [];
   let left = limits.consoleTrailBytesMax;
   for (const one of trailFiles(file).toReversed()) {
@@ -24,6 +25,7 @@ export async function recentAudit(
     for (const bytes of linesOf(text).toReversed()) {
       const line = parseLine(bytes);
       if (line === undefined || line.seq >= before || !matches(line, filter)) continue;
+      if (!own && isObject(line.members.subject) && line.members.subject.type === 'gateway') continue;
       const { mac: _mac, ...members } = line.members;
       found.push(members);
       if (found.length >= limit) return found;

@@ -35,7 +35,7 @@ export const consoleLimits = {
   /** Bytes of one frame that a watcher is sent; the recording has the rest. */
   consoleWatchFrameBytesMax: 64 * 1024,
   /** How often a watcher is told what the session has come to. */
-  consoleCountsIntervalMs: 2_000,
+  consoleCountsIntervalMs: 1_000,
   /** How long a stream goes on before its reader has to ask, and to show who it is, again. */
   consoleStreamMs: 15 * 60_000,
   /** Between two comments on a quiet stream. */

@@ -102,7 +102,7 @@ interface Watchable {
   end(refusal: Refusal): void;
 }
 
-/** The open sessions, as people list, watch and end them. */
+/** The open sessions of agents, as people list, watch and end them; what the gateway asks on its own behalf is not among them. */
 export class LiveSessions {
   readonly #sessions: ReadonlyMap<string, Watchable>;
   readonly #audit: AuditPort;
@@ -115,11 +115,11 @@ export class LiveSessions {
 
   /** All of them, the newest first. */
   list(): LiveSession[] {
-    return [...this.#sessions.values()].map(shown).toReversed();
+    return [...this.#sessions.values()].filter(isAgents).map(shown).toReversed();
   }
 
   get(id: string): LiveSession | undefined {
-    const session = this.#sessions.get(id);
+    const session = this.#find(id);
     return session && shown(session);
   }
 
@@ -128,7 +128,7 @@ export class LiveSessions {
    * @returns how to stop, or undefined when the session is not open or has too many watchers.
    */
   watch(id: string, listener: FrameListener): (() => void) | undefined {
-    return this.#sessions.get(id)?.activity.watch(listener);
+    return this.#find(id)?.activity.watch(listener);
   }
 
   /**
@@ -137,7 +137,7 @@ export class LiveSessions {
    * @returns false when there is no such session.
    */
   end(id: string, { by, reason, channel, clientAddress }: Ending): boolean {
-    const session = this.#sessions.get(id);
+    const session = this.#find(id);
     if (session === undefined) return false;
     const own: JsonObject = {
       session: id,
@@ -163,10 +163,19 @@ export class LiveSessions {
     return () => this.#listeners.delete(listener);
   }
 
+  #find(id: string): Watchable | undefined {
+    const session = this.#sessions.get(id);
+    return session !== undefined && isAgents(session) ? session : undefined;
+  }
+
   /** Tells the listeners; called by the gate. */
   changed(id: string): void {
     for (const listener of this.#listeners) listener(id);
   }
+}
+
+function isAgents({ init }: Watchable): boolean {
+  return init.identity.type === 'agent';
 }
 
 function shown({ id, init, startedAtMs, ended, activity }: Watchable): LiveSession {

@@ -27,6 +27,8 @@ export interface RecordingQuery {
   readonly subject?: string | undefined;
   readonly upstream?: string | undefined;
   readonly protocol?: string | undefined;
+  /** `include`: sessions of the gateway's own as well. */
+  readonly own?: string | undefined;
 }
 
 /** A frame as JSON: raw bytes are base64. */
@@ -162,6 +164,7 @@ async function readHeader(file: string): Promise<JsonObject> {
 }
 
 function matches({ subject, upstream, protocol }: RecordingEntry, query: RecordingQuery): boolean {
+  if (query.own !== 'include' && subject.type === 'gateway') return false;
   if (query.upstream !== undefined && upstream !== query.upstream) return false;
   if (query.protocol !== undefined && protocol !== query.protocol) return false;
   return query.subject === undefined || peopleOf(subject).includes(query.subject);

@@ -1,8 +1,10 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { systemClock, ulids } from '../../proxy/core/clock.ts';
+import { createRecorder } from '../../proxy/record/index.ts';
 import { type MemoryDesk, memoryDesk } from '../support/approval-desk.ts';
 import { describeBrowser, startBrowser } from '../support/browser.ts';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
@@ -77,22 +79,21 @@ describeBrowser('the console in a browser', () => {
     await page.waitForURL((to) => to.origin === url);
   }
 
-  /** Looks at a page with axe, in its own world: the policy of the page lets no other script in. */
+  /** Looks at a page with axe. */
   async function violations(page: Page): Promise<unknown[]> {
-    const session = await page.context().newCDPSession(page);
-    await page.evaluate(await (await import('node:fs/promises')).readFile(axe, 'utf8'));
+    await page.evaluate(await readFile(axe, 'utf8'));
     const result = await page.evaluate(async () => {
       // biome-ignore lint/suspicious/noExplicitAny: axe puts itself there.
       const { violations: found } = await (globalThis as any).axe.run();
       // biome-ignore lint/suspicious/noExplicitAny: as above.
       return found.map(({ id, nodes }: any) => ({ id, where: nodes.map(({ html }: any) => html) }));
     });
-    await session.detach();
     return result;
   }
 
   async function picture(page: Page, name: string): Promise<void> {
-    if (pictures !== undefined) await page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true });
+    if (pictures !== undefined)
+      await page.screenshot({ path: join(pictures, `${name}.png`), fullPage: !name.startsWith('phone') });
   }
 
   test('approves what is held, and nothing on the way is another’s', async () => {
@@ -161,6 +162,43 @@ describeBrowser('the console in a browser', () => {
     await page.getByText('This is its recording.').waitFor();
     await page.getByText('SELECT id, name, email FROM public.customers').waitFor();
     await picture(page, 'desktop-session-replay');
+    expect(await violations(page)).toEqual([]);
+    expect(complaints).toEqual([]);
+  });
+
+  test('replays what was on a terminal', async () => {
+    const recorder = createRecorder({
+      directory: gateway.recordDir,
+      clock: systemClock,
+      onError: (error) => {
+        throw error;
+      },
+    });
+    const subject = { type: 'agent', issuer: gateway.oidc.issuer, id: 'deploy-bot' };
+    const about = { subject, upstream: 'web1', client_address: '10.0.0.8', application: 'OpenSSH_9.9' };
+    const id = ulids(systemClock).session();
+    const header = { id, ...about, started_at: new Date().toISOString() };
+    const recording = recorder.open({ id, protocol: 'ssh', header });
+    const data = { kind: 'exec', text: 'ls --color /srv', pty: { cols: 80, rows: 12, term: 'xterm' } };
+    recording.frame({ decisionId: `${id}.1`, kind: 'command', data });
+    recording.frame({
+      decisionId: `${id}.1`,
+      kind: 'stdout',
+      data: Buffer.from('\x1b[1;34mreleases\x1b[0m  shared\r\n'),
+    });
+    recording.frame({ decisionId: `${id}.1`, kind: 'exit', data: { status: 0, signal: null, bytes: 30 } });
+    await recording.close({ status: 'ok' });
+    await recorder.close();
+    const { page, complaints } = await open();
+    await signIn(page, 'ana');
+    await page.goto(`${url}/sessions`);
+    await page.getByLabel('Who').fill('deploy-bot');
+    await page.getByRole('button', { name: 'Search' }).click();
+    await page.getByRole('link', { name: /deploy-bot/ }).click();
+    await page.getByText('Exit status 0').waitFor();
+    await page.locator('.ap-player .ap-term').waitFor();
+    await page.locator('.ap-player').getByText('releases').first().waitFor();
+    await picture(page, 'desktop-terminal');
     expect(await violations(page)).toEqual([]);
     expect(complaints).toEqual([]);
   });

@@ -11,6 +11,8 @@ export interface EvidenceQuery {
   readonly protocol?: string | undefined;
   readonly session?: string | undefined;
   readonly effect?: string | undefined;
+  /** `include`: what the gateway asked on its own behalf is looked for as well. */
+  readonly own?: string | undefined;
 }
 
 /** A recording, as its header tells. */

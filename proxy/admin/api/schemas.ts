@@ -138,6 +138,7 @@ export const parameters = {
     type: 'string',
     pattern: '^(pending|approved|denied|expired|withdrawn|used)(,(pending|approved|denied|expired|withdrawn|used))*$',
   },
+  own: { enum: ['include'] },
   effect: { enum: ['allow', 'deny', 'require_approval'] },
   format: { enum: ['json', 'asciicast-v2', 'asciicast-v3'] },
 } as const satisfies Readonly<Record<string, Schema>>;

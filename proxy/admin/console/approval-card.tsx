@@ -49,7 +49,6 @@ export function ApprovalCard({ approval, me, go, decided, whole = false }: Prope
           ...(estimate === '' ? [] : [['Would affect', estimate] as const]),
           ...(history.length > 0 ? [['Lately', history.join(', ')] as const] : []),
           ...operation.facts.map(([name, value]) => [name, visible(value)] as const),
-          ...(whole ? details(approval, go) : []),
         ]}
       />
       {approval.votes.length > 0 && (
@@ -63,7 +62,12 @@ export function ApprovalCard({ approval, me, go, decided, whole = false }: Prope
         </ul>
       )}
       {approval.state === 'pending' && <Verdict approval={approval} me={me} decided={decided} />}
-      {!whole && (
+      {whole ? (
+        <section class="more">
+          <h3>Details</h3>
+          <Facts of={details(approval, go)} />
+        </section>
+      ) : (
         <p class="card-foot">
           <Link href={`/approvals/${approval.id}`} go={go}>
             Everything about this request

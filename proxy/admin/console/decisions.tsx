@@ -30,8 +30,9 @@ export function Decisions({ go }: { go: (path: string) => void }) {
   const [effectWanted, setEffect] = useState('');
   const [subject, setSubject] = useState('');
   const [draft, setDraft] = useState('');
+  const [own, setOwn] = useState(false);
   const { value, error, refresh } = useApi<{ decisions: Decision[] }>(
-    `/api/decisions${query({ effect: effectWanted, subject, limit: '100' })}`,
+    `/api/decisions${query({ effect: effectWanted, subject, limit: '100', own: own ? 'include' : undefined })}`,
   );
   return (
     <Page
@@ -66,6 +67,10 @@ export function Decisions({ go }: { go: (path: string) => void }) {
           <button type="submit">Search</button>
         </form>
       </search>
+      <label class="check">
+        <input type="checkbox" checked={own} onChange={(event) => setOwn(event.currentTarget.checked)} />
+        What the gateway asked for itself, too
+      </label>
       <Trouble error={error} />
       {value?.decisions.length === 0 && (
         <Empty title="No decision matches">Older ones are in the audit trail: sallyport audit query finds them.</Empty>

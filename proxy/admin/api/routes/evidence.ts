@@ -10,7 +10,7 @@ import type { Route } from '../route.ts';
 import { parameters, schemas } from '../schemas.ts';
 import { viewed } from '../viewed.ts';
 
-const { limit, after, name } = parameters;
+const { limit, after, name, own } = parameters;
 
 /** Recordings and decisions that were kept. Opening a recording is an event of the trail. */
 export function evidenceRoutes(evidence: Evidence, live: LiveSessions, audit: AuditPort): readonly Route[] {
@@ -21,7 +21,7 @@ export function evidenceRoutes(evidence: Evidence, live: LiveSessions, audit: Au
       path: '/api/recordings',
       role: 'viewer',
       summary: 'Recordings of sessions, open ones among them, the newest first.',
-      query: { limit, after, subject: name, upstream: name, protocol: name },
+      query: { limit, after, subject: name, upstream: name, protocol: name, own },
       answer: schemas.recordings,
       async handle({ query }) {
         const found = await evidence.recordings({ ...query, limit: limitOf(query) });
@@ -53,7 +53,7 @@ export function evidenceRoutes(evidence: Evidence, live: LiveSessions, audit: Au
       path: '/api/decisions',
       role: 'viewer',
       summary: 'Recent decisions with the rules that made them, as the trail has them, the newest first.',
-      query: { limit, after, subject: name, session: after, effect: parameters.effect },
+      query: { limit, after, subject: name, session: after, effect: parameters.effect, own },
       answer: schemas.decisions,
       async handle({ query }) {
         return { json: { decisions: [...(await evidence.decisions({ ...query, limit: limitOf(query) }))] } };

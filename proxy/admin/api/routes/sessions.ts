@@ -47,9 +47,13 @@ export function sessionRoutes(live: LiveSessions, audit: AuditPort, clock: Clock
         return {
           events(stream) {
             const startedMs = live.get(id)?.startedAtMs ?? clock.nowMs();
+            let told = '';
             const counts = () => {
               const session = live.get(id);
-              if (session !== undefined) stream.send('counts', sessionDocument(session));
+              const document = session && sessionDocument(session);
+              const text = JSON.stringify(document);
+              if (document !== undefined && text !== told) stream.send('counts', document);
+              told = text;
               return session !== undefined;
             };
             const stopWatching = live.watch(id, (frame) =>
