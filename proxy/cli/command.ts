@@ -11,6 +11,9 @@ const help = `sallyport: a gateway between AI agents and what they reach
   sallyport ssh-config              what ssh needs to know about the gateway and its hosts (--help)
   sallyport audit verify|tail|query the audit trail (--help)
   sallyport replay FILE             a recording (--help)
+  sallyport approvals list|show|approve|deny
+                                    what waits for a person's word (--help)
+  sallyport sessions list|watch|end open sessions (--help)
   sallyport --version
 `;
 
@@ -22,6 +25,8 @@ const commands: Readonly<Record<string, () => Promise<{ run: Command }>>> = {
   'ssh-config': () => import('./ssh-config.ts'),
   audit: () => import('./audit.ts'),
   replay: () => import('./replay.ts'),
+  approvals: () => import('./approvals.ts'),
+  sessions: () => import('./sessions.ts'),
 };
 
 /** Runs one subcommand. Never throws: what goes wrong is a line on standard error and a code. */

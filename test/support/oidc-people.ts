@@ -103,3 +103,39 @@ export async function answerInteraction(
   await provider.interactionFinished(request, response, result, { mergeWithLastSubmission: false });
   return true;
 }
+
+/** Does what a person does at the address that device authorization gave them: confirms the code, and says who they are. */
+export async function confirmDevice(address: string, subject: string): Promise<void> {
+  const cookies = new Map<string, string>();
+  let url = new URL(address);
+  let form: URLSearchParams | undefined;
+  for (let step = 0; step < 20; step++) {
+    const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ');
+    const answered = await fetch(url, {
+      method: form === undefined ? 'GET' : 'POST',
+      headers: { cookie },
+      redirect: 'manual',
+      ...(form && { body: form }),
+    });
+    for (const line of answered.headers.getSetCookie()) {
+      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
+      cookies.set(name, value);
+    }
+    const text = await answered.text();
+    const location = answered.headers.get('location');
+    form = undefined;
+    if (location !== null) {
+      url = new URL(location, url);
+    } else if (url.pathname.startsWith('/interaction/')) {
+      url.searchParams.set('subject', subject);
+      form = new URLSearchParams();
+    } else if (text.includes('<form')) {
+      const inputs = [...text.matchAll(/<input[^>]*name="(\w+)"[^>]*value="([^"]*)"/g)];
+      form = new URLSearchParams(inputs.map(([, name = '', value = '']): [string, string] => [name, value]));
+      form.set('confirm', 'yes');
+      const [, action] = /<form[^>]*action="([^"]*)"/.exec(text) ?? [];
+      if (action !== undefined) url = new URL(action, url);
+    } else return;
+  }
+  throw new Error('the provider asks for ever');
+}
