@@ -82,13 +82,9 @@ describeBrowser('the console in a browser', () => {
   /** Looks at a page with axe. */
   async function violations(page: Page): Promise<unknown[]> {
     await page.evaluate(await readFile(axe, 'utf8'));
-    const result = await page.evaluate(async () => {
-      // biome-ignore lint/suspicious/noExplicitAny: axe puts itself there.
-      const { violations: found } = await (globalThis as any).axe.run();
-      // biome-ignore lint/suspicious/noExplicitAny: as above.
-      return found.map(({ id, nodes }: any) => ({ id, where: nodes.map(({ html }: any) => html) }));
-    });
-    return result;
+    return await page.evaluate(
+      'axe.run().then(({ violations }) => violations.map(({ id, nodes }) => ({ id, where: nodes.map(({ html }) => html) })))',
+    );
   }
 
   async function picture(page: Page, name: string): Promise<void> {

@@ -6,7 +6,8 @@ import { Problem } from './problem.ts';
 export async function readBody(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of request) {
+  // Not destroyed when this gives up: the refusal goes over the same connection.
+  for await (const chunk of request.iterator({ destroyOnReturn: false })) {
     if (!Buffer.isBuffer(chunk)) throw new TypeError('expected bytes');
     bytes += chunk.length;
     if (bytes > limits.consoleBodyBytesMax) throw new Problem(413, 'body_too_large', 'The body is too large.');

@@ -34,7 +34,10 @@ export class ResponseStream implements EventStream {
   }
 
   send(event: string, data: Json): void {
-    if (!this.#write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`)) this.#lost += 1;
+    if (this.#write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`)) return;
+    this.#lost += 1;
+    // One that was too large by itself: nothing else waits, so that no `drain` will come.
+    if (!this.#response.writableNeedDrain) this.#tellLost();
   }
 
   end(): void {
@@ -45,7 +48,7 @@ export class ResponseStream implements EventStream {
     if (this.#lost === 0) return;
     const events = this.#lost;
     this.#lost = 0;
-    this.send('lost', { events });
+    if (!this.#write(`event: lost\ndata: ${JSON.stringify({ events })}\n\n`)) this.#lost = events;
   }
 
   #write(text: string): boolean {

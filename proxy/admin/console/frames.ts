@@ -28,7 +28,7 @@ const openMax = 256;
 interface Open {
   entry: Entry;
   readonly rows: Rows;
-  readonly decoder: TextDecoder;
+  readonly decoder: InstanceType<typeof TextDecoder>;
 }
 
 /** Builds a timeline; `entries` is a new list after each push. Bounded: the oldest go. */
