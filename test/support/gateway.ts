@@ -206,7 +206,8 @@ async function startIn(
   };
 }
 
-function consoleConfig(
+/** `console:` of a test, on a free port. */
+export function consoleConfig(
   issuer: string,
   { oidc, roles, ...rest }: NonNullable<TestGatewayOptions['console']>,
 ): JsonObject {

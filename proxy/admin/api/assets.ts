@@ -1,10 +1,12 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 
 /** One file of the console. */
 export interface Asset {
   readonly type: string;
   readonly bytes: Buffer;
+  readonly gzip: Buffer;
   /** Its name holds a digest of its content. */
   readonly immutable: boolean;
 }
@@ -27,7 +29,8 @@ export async function readAssets(folder: string): Promise<Assets> {
     const type = types[extname(name)];
     if (type === undefined) continue;
     const immutable = /-[0-9A-Z]{8}\.\w+$/.test(name);
-    assets.set(`/${name}`, { type, bytes: await readFile(join(folder, name)), immutable });
+    const bytes = await readFile(join(folder, name));
+    assets.set(`/${name}`, { type, bytes, gzip: gzipSync(bytes), immutable });
   }
   if (!assets.has('/index.html')) throw new Error(`console: ${folder} has no index.html`);
   return assets;

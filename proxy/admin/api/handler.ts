@@ -69,7 +69,7 @@ export class Handler {
     const hook = this.#options.hooks.find((one) => one.path === path);
     if (hook !== undefined) return await this.#hook(hook, request, response);
     if (path.startsWith('/auth/')) return await this.#signIn(path, search, request, response);
-    if (!path.startsWith('/api/')) return this.#asset(path, method, response);
+    if (!path.startsWith('/api/')) return this.#asset(path, request, response);
     const document = this.#options.open.find((one) => one.path === path);
     if (document !== undefined && method === 'GET') return sendJson(response, 200, document.json);
     // Whoever is nobody is not told what there is.
@@ -124,17 +124,23 @@ export class Handler {
     await signIn.answer({ path, search, clientAddress: addressOf(request) }, request, response);
   }
 
-  #asset(path: string, method: string, response: ServerResponse): void {
+  #asset(path: string, { method, headers }: IncomingMessage, response: ServerResponse): void {
     if (method !== 'GET' && method !== 'HEAD') {
       throw new Problem(405, 'method_unknown', 'GET and HEAD only.', { allow: 'GET, HEAD' });
     }
     // Pages of the console are places inside of its one document.
     const asset = this.#assets.get(path) ?? (path.includes('.') ? undefined : this.#assets.get('/index.html'));
     if (asset === undefined) throw new Problem(404, 'route_unknown', 'There is nothing here.');
-    response.setHeader('content-type', asset.type);
-    response.setHeader('content-length', asset.bytes.length);
-    response.setHeader('cache-control', asset.immutable ? 'public, max-age=31536000, immutable' : 'no-cache');
-    response.writeHead(200).end(method === 'HEAD' ? undefined : asset.bytes);
+    const zipped = /\bgzip\b/.test(String(headers['accept-encoding']));
+    const bytes = zipped ? asset.gzip : asset.bytes;
+    response.writeHead(200, {
+      'content-type': asset.type,
+      'content-length': bytes.length,
+      'cache-control': asset.immutable ? 'public, max-age=31536000, immutable' : 'no-cache',
+      vary: 'accept-encoding',
+      ...(zipped && { 'content-encoding': 'gzip' }),
+    });
+    response.end(method === 'HEAD' ? undefined : bytes);
   }
 
   async #send(response: ServerResponse, answer: Answer): Promise<void> {
