@@ -3,14 +3,13 @@
  * listeners. The only file that knows all of them.
  */
 import { hostname } from 'node:os';
-import { fileURLToPath } from 'node:url';
-import { type Api, startApi } from './admin/api/index.ts';
+import type { Api } from './admin/api/index.ts';
 import { noApprovals } from './admin/api/no-approvals.ts';
 import { type Readiness, startAdmin } from './admin/index.ts';
 import { type Audit, openAudit } from './audit/index.ts';
-import { recentAudit } from './audit/recent.ts';
 import { loadMaterials, type Materials } from './config/materials.ts';
 import type { Address, Config } from './config.ts';
+import { startConsole } from './console.ts';
 import type { ApprovalDesk } from './core/approvals.ts';
 import { systemClock, ulids } from './core/clock.ts';
 import { Gate } from './core/gate.ts';
@@ -26,7 +25,6 @@ import { createMetrics, type Metrics } from './metrics/registry.ts';
 import { createPolicyEngine, type PolicyEngine } from './policy/engine.ts';
 import { createAdapter } from './protocols/index.ts';
 import { createRecorder, type Recorder } from './record/index.ts';
-import { openLibrary } from './record/library.ts';
 
 /** What a test may put in the place of the machine's. */
 export interface GatewayDependencies {
@@ -63,15 +61,9 @@ export async function startGateway(config: Config, dependencies: GatewayDependen
   try {
     const materials = await loadMaterials(config);
     const services = await startServices(config, materials, { log, clock }, closers);
-    const api = await startConsole(
-      config,
-      materials,
-      services,
-      { log, clock },
-      dependencies.desk ?? noApprovals,
-      closers,
-    );
-    return await startListening(config, materials, services, { log, clock }, api?.url, closers);
+    const desk = dependencies.desk ?? noApprovals;
+    const api = await startConsole(config, materials, { ...services, desk, log, clock }, closers);
+    return await startListening(config, materials, services, { log, clock }, api, closers);
   } catch (error) {
     await closers.close(log, config.limits.closeTimeoutMs);
     throw error;
@@ -215,54 +207,12 @@ function issuerOptions(config: Config, materials: Materials) {
   });
 }
 
-/** The console and its API, on a listener and an audience of their own. */
-async function startConsole(
-  config: Config,
-  materials: Materials,
-  { gate, policy, audit }: Services,
-  { log, clock }: Surroundings,
-  desk: ApprovalDesk,
-  closers: Closers,
-): Promise<Api | undefined> {
-  if (config.console === undefined) return undefined;
-  const { listen: address, url, oidc, roles } = config.console;
-  const { issuer, audience, clientId, deviceClientId, scopes, groupsClaim, tokenType, allowInsecureHttp } = oidc;
-  const { tls, clientSecret, ca } = materials.console ?? { tls: undefined, clientSecret: undefined, ca: undefined };
-  const identity = await createIdentity({
-    issuers: [{ issuer, audience, groupsClaim, typ: tokenType, allowInsecureHttp, ...(ca !== undefined && { ca }) }],
-    clock,
-    onEvent: ({ event, error }) => error !== undefined && log.warn('console identity', { issuer, event, why: error }),
-  });
-  closers.add('console identity', () => identity.close());
-  const api = await startApi({
-    ...{ ...address, tls, url, roles, identity, desk, live: gate.live, policy, audit, clock },
-    signIn:
-      clientId === undefined
-        ? undefined
-        : { issuer, clientId, clientSecret, scopes, groupsClaim, ca, allowInsecureHttp },
-    tokens: { issuer, audience, deviceClientId },
-    evidence: {
-      ...openLibrary(config.record.directory),
-      decisions: ({ limit, after, own, ...filter }) =>
-        recentAudit(
-          config.audit.file,
-          { ...filter, event: 'decided' },
-          { limit, before: after === undefined ? undefined : Number(after), own: own === 'include' },
-        ),
-    },
-    assets: fileURLToPath(new URL('../bundles/console', import.meta.url)),
-    onError: (error) => log.error('console', { error }),
-  });
-  closers.add('console', () => api.close());
-  return api;
-}
-
 async function startListening(
   config: Config,
   materials: Materials,
   services: Services,
   { log, clock }: Surroundings,
-  console: string | undefined,
+  api: Api | undefined,
   closers: Closers,
 ): Promise<RunningGateway> {
   const { policy, audit, identity, recorder, metrics, gate, tunnels } = services;
@@ -320,15 +270,16 @@ async function startListening(
   return {
     listeners: bound.map(({ listener, adapter }) => ({ ...addressOf(listener), protocol: adapter.protocol })),
     admin: admin.address,
-    console,
+    console: api?.url,
     get readiness() {
       return readiness();
     },
     async reload() {
       // All that can fail comes before anything changes.
-      const { listeners: fresh } = await loadMaterials(config);
+      const { listeners: fresh, console: forPeople } = await loadMaterials(config);
       await policy.reload();
       current = fresh;
+      api?.renew(forPeople?.tls);
     },
     close() {
       closing ??= closers.close(log, config.limits.drainTimeoutMs + config.limits.closeTimeoutMs);

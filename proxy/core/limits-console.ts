@@ -7,6 +7,8 @@ export const consoleLimits = {
   consoleRequestTimeoutMs: 10_000,
   /** The body of a request: a verdict and its reason. */
   consoleBodyBytesMax: 16 * 1024,
+  /** What a machine sends to a hook. */
+  consoleHookBytesMax: 256 * 1024,
   /** What a person writes as a reason, in characters. */
   consoleReasonLengthMax: 1_000,
   /** A path with its query. */

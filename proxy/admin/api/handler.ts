@@ -113,8 +113,9 @@ export class Handler {
     const headers = Object.fromEntries(
       Object.entries(request.headers).flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : [])),
     );
-    const answered = await hook.handle({ headers, body: await readBody(request), clientAddress: addressOf(request) });
-    sendJson(response, answered.status, answered.json ?? {});
+    const body = await readBody(request, limits.consoleHookBytesMax);
+    const answered = await hook.handle({ headers, body, clientAddress: addressOf(request) });
+    response.writeHead(answered.status, { 'content-type': 'text/plain; charset=utf-8' }).end(answered.body);
   }
 
   async #signIn(path: string, search: string, request: IncomingMessage, response: ServerResponse): Promise<void> {

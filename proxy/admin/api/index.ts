@@ -52,6 +52,8 @@ export interface Api {
   readonly address: { readonly host: string; readonly port: number };
   /** What to open in a browser. */
   readonly url: string;
+  /** Shows another certificate to new connections; does nothing where there was none at the start. */
+  renew(tls: ApiOptions['tls']): void;
   /** Ends open connections too. */
   close(): Promise<void>;
 }
@@ -85,6 +87,11 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   return {
     address,
     url: url.origin,
+    renew(fresh) {
+      if (fresh && 'setSecureContext' in server) {
+        server.setSecureContext({ cert: fresh.certificate, key: fresh.key, minVersion: 'TLSv1.2' });
+      }
+    },
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeAllConnections();

@@ -66,12 +66,13 @@ export interface Route {
 export interface HookRequest {
   readonly headers: Readonly<Record<string, string>>;
   /** As it came. */
-  readonly body: Uint8Array;
+  readonly body: Buffer;
   readonly clientAddress: string;
 }
 
 /** A route for machines that sign what they send (Slack): it takes the raw body and nobody's session. */
 export interface Hook {
   readonly path: string;
-  handle(request: HookRequest): Promise<{ readonly status: number; readonly json?: Json }>;
+  /** The body of the answer is plain text. */
+  handle(request: HookRequest): Promise<{ readonly status: number; readonly body: string }>;
 }

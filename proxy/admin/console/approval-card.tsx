@@ -29,7 +29,6 @@ export function ApprovalCard({ approval, me, go, decided, whole = false }: Prope
           {visible(approval.subject.id)} wants to run a {operation.noun} at {approval.upstream}
         </h2>
         <span class="card-tags">
-          {approval.break_glass && <Tag tone="bad">Emergency access</Tag>}
           {approval.state === 'pending' ? <Left until={approval.expires_at} /> : <Outcome approval={approval} />}
         </span>
       </header>
@@ -169,6 +168,9 @@ function details(approval: Approval, go: (path: string) => void) {
     ['Rule', approval.reasons.map(({ policy, code }) => `${policy}: ${plain(code)}`).join('; ')],
     ['May decide', `${approval.groups.join(' or ')}${approval.quorum > 1 ? `, ${approval.quorum} people` : ''}`],
     ['Can run', reusable],
+    ...(approval.break_glass
+      ? [['In an emergency', 'whoever asked may go on alone, and everybody is told'] as const]
+      : []),
     ['The agent', approval.mode === 'wait' ? 'waits for the answer' : 'was told to try again once it is approved'],
     ['Client', `${visible(approval.application) || 'unnamed'} at ${approval.client_address}`],
     [

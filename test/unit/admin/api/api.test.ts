@@ -1,6 +1,8 @@
 import { type IncomingMessage, request } from 'node:http';
+import { request as tlsRequest } from 'node:https';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { cookie, cookieNames } from '../../../../proxy/admin/api/cookies.ts';
 import { type Api, type ApiOptions, startApi } from '../../../../proxy/admin/api/index.ts';
 import { noApprovals } from '../../../../proxy/admin/api/no-approvals.ts';
 import { GatewayError } from '../../../../proxy/core/errors.ts';
@@ -9,6 +11,7 @@ import { LiveSessions } from '../../../../proxy/core/live.ts';
 import type { AuditEvent, AuditPort } from '../../../../proxy/core/ports.ts';
 import type { Identity } from '../../../../proxy/core/types.ts';
 import { apiClient } from '../../../support/api-client.ts';
+import { makeCertificates } from '../../../support/tls.ts';
 
 let api: Api;
 let trail: AuditEvent[];
@@ -259,6 +262,29 @@ describe('the document', () => {
   });
 });
 
+test('over TLS cookies are bound to the origin, and a renewed certificate is shown to who comes next', async () => {
+  const [first, second] = await Promise.all([makeCertificates(), makeCertificates()]);
+  await start({ tls: first.server });
+  const statusBy = (ca: string) =>
+    new Promise<number | string>((resolve) => {
+      const sent = tlsRequest({ ...api.address, path: '/api/about', ca, agent: false }, (response) => {
+        response.resume();
+        resolve(response.statusCode ?? 0);
+      });
+      sent.on('error', () => resolve('not trusted'));
+      sent.end();
+    });
+  expect(api.url).toMatch(/^https:/);
+  expect([await statusBy(first.ca), await statusBy(second.ca)]).toEqual([200, 'not trusted']);
+  api.renew(second.server);
+  expect([await statusBy(first.ca), await statusBy(second.ca)]).toEqual(['not trusted', 200]);
+  expect(cookieNames(true)).toEqual({ secure: true, session: '__Host-sallyport', signIn: '__Host-sallyport-sign-in' });
+  const options = { secure: true, sameSite: 'Strict', maxAgeMs: 1_000 } as const;
+  expect(cookie('__Host-sallyport', 'x', options)).toBe(
+    '__Host-sallyport=x; Path=/; Max-Age=1; HttpOnly; SameSite=Strict; Secure',
+  );
+});
+
 describe('what machines send', () => {
   test('reaches its hook with the bytes as they came, and needs no credential', async () => {
     const seen: string[] = [];
@@ -267,8 +293,8 @@ describe('what machines send', () => {
         {
           path: '/hooks/slack',
           async handle({ headers, body }) {
-            seen.push(`${headers['x-signature']} ${Buffer.from(body).toString('utf8')}`);
-            return { status: 200, json: { ok: true } };
+            seen.push(`${headers['x-signature']} ${body.toString('utf8')}`);
+            return { status: 200, body: 'noted' };
           },
         },
       ],
