@@ -147,3 +147,24 @@ describe('sessions', () => {
     );
   });
 });
+
+test('a masked value is in no answer', async () => {
+  const [secret] = await gateway.sql('SELECT ssn, email FROM public.customers ORDER BY id LIMIT 1');
+  const markers = Object.values(secret ?? {}).map(String);
+  expect(markers).toHaveLength(2);
+  const client = await gateway.connect({ token: await gateway.token('curious') });
+  await client.query(`SELECT ssn, email FROM public.customers WHERE email = '${markers[1]}'`);
+  await client.query('SELECT ssn FROM public.customers WHERE email = $1', [markers[1]]);
+  await client.end();
+  const ask = await as('vera', 'staff');
+  const { body: found } = await ask('GET', '/api/recordings?subject=curious');
+  const { body: replay } = await ask('GET', `/api/recordings/${found.recordings[0].id}`);
+  const { body: decisions } = await ask('GET', '/api/decisions?subject=curious');
+  expect(replay.frames.filter(({ kind }: { kind: string }) => kind === 'rows').length).toBeGreaterThan(0);
+  expect(decisions.decisions.length).toBeGreaterThan(2);
+  const decoded = replay.frames.map(({ data, base64 }: { data: unknown; base64: boolean }) =>
+    base64 ? Buffer.from(String(data), 'base64').toString('latin1') : JSON.stringify(data),
+  );
+  const everything = [...decoded, JSON.stringify(decisions), JSON.stringify(found)].join('\n');
+  for (const marker of markers) expect(everything).not.toContain(marker);
+});
