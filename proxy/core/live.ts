@@ -25,8 +25,13 @@ export class Activity {
   /** Counts one judged operation, and hands its answer on. */
   judged<Answer extends Authorization | Promise<Authorization>>(answer: Answer): Answer {
     this.operations += 1;
-    if (answer instanceof Promise) void answer.then((given) => this.#refused(given));
-    else this.#refused(answer);
+    // A rejection is whoever's who waits for the answer.
+    if (answer instanceof Promise) {
+      answer.then(
+        (given) => this.#refused(given),
+        () => {},
+      );
+    } else this.#refused(answer);
     return answer;
   }
 

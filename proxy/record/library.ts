@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { limits } from '../core/limits.ts';
 import type { Json, JsonObject } from '../core/types.ts';
 import { castLines, NothingToShow, readCast } from './asciicast.ts';
-import { RecordingDamaged, readRecording } from './reader.ts';
+import { type Frame, RecordingDamaged, readRecording } from './reader.ts';
 
 /** A recording as its header and its file tell. */
 export interface RecordingEntry {
@@ -48,20 +48,23 @@ export interface Library {
   cast(id: string, version: 2 | 3): Promise<AsyncIterable<string> | undefined>;
 }
 
-/** Opens a directory of recordings for reading; it need not exist yet. */
-export function openLibrary(directory: string): Library {
+/**
+ * Opens a directory of recordings for reading; it need not exist yet.
+ * @param read - reads the frames of a file.
+ */
+export function openLibrary(directory: string, read: (file: string) => AsyncIterable<Frame> = readRecording): Library {
   return {
     recordings: (query) => listRecordings(directory, query),
     recording: (id) => findRecording(directory, id),
     async *frames(id) {
       const entry = await findRecording(directory, id);
-      if (entry !== undefined) yield* shownFrames(entry.file);
+      if (entry !== undefined) yield* shownFrames(read(entry.file));
     },
     async cast(id, version) {
       const entry = await findRecording(directory, id);
       if (entry === undefined) return undefined;
       try {
-        return castLines(await readCast(() => readRecording(entry.file)), version);
+        return castLines(await readCast(() => read(entry.file)), version);
       } catch (error) {
         if (error instanceof NothingToShow) return undefined;
         throw error;
@@ -70,11 +73,11 @@ export function openLibrary(directory: string): Library {
   };
 }
 
-/** The frames of a file; damage is the last of them, with its place in words. */
-async function* shownFrames(file: string): AsyncGenerator<LibraryFrame> {
+/** Frames as JSON; damage is the last of them, with its place in words. */
+async function* shownFrames(frames: AsyncIterable<Frame>): AsyncGenerator<LibraryFrame> {
   let lastMs = 0;
   try {
-    for await (const { timeMs, kind, decisionId, data, truncatedFrom } of readRecording(file)) {
+    for await (const { timeMs, kind, decisionId, data, truncatedFrom } of frames) {
       lastMs = timeMs;
       if (data instanceof Uint8Array) {
         yield { timeMs, kind, decisionId, data: Buffer.from(data).toString('base64'), base64: true };

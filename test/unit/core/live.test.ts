@@ -18,7 +18,9 @@ describe('what a session did', () => {
     const activity = new Activity();
     expect(activity.judged(refusal)).toBe(refusal);
     await activity.judged(Promise.resolve(refusal));
-    expect(activity).toMatchObject({ operations: 2, refusals: 2 });
+    const failing = activity.judged(Promise.reject<Authorization>(new Error('a fault')));
+    await expect(failing).rejects.toThrow('a fault');
+    expect(activity).toMatchObject({ operations: 3, refusals: 2 });
   });
 
   test('counts bytes while they come, and what an operation says at its end when that is more', () => {
