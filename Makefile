@@ -1,6 +1,6 @@
 # The only door. `make help` lists what there is. Every target brings its own Node and packages (scripts/with-node).
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-agent dev check test policy-test architecture format lint types fix build opa bundle bench fuzz mutants clean
+.PHONY: help demo demo-agent dev check test policy-test architecture format lint types fix build opa bundle console bench fuzz mutants clean
 MAKEFLAGS += --no-print-directory
 run := scripts/with-node
 
@@ -31,6 +31,7 @@ fix: ## format and lint, mending what can be mended
 
 types: ## the type checker alone
 	@$(run) tsc -p tsconfig.check.json
+	@$(run) tsc -p proxy/admin/console
 
 build: ## dist/, what the published package runs
 	@$(run) sh -c 'rm -rf dist && tsc -p tsconfig.json'
@@ -40,6 +41,9 @@ opa: ## the pinned OPA into .tools/ (needed to author policy, never to run the g
 
 bundle: ## bundles/default.tar.gz from rego/ (needs OPA)
 	@$(run) scripts/bundle.sh
+
+console: ## bundles/console/ from proxy/admin/console: the web page that the gateway serves
+	@$(run) node scripts/console.ts
 
 bench: ## the benchmarks; the last line is one JSON object of figures
 	@$(run) node test/bench/main.ts $(ARGS)

@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { types } from 'node:util';
 import { readNotify, readStore } from './config/approvals.ts';
+import { readConsole } from './config/console.ts';
 import { ConfigDocument, ConfigError, type KeyPath } from './config/document.ts';
 import { type Readers, readListener } from './config/listeners.ts';
 import { snakeCase } from './config/schema.ts';
@@ -109,6 +110,14 @@ export function parseConfig(file: string, text: string): Config {
       listen: address(raw.admin?.listen ?? '127.0.0.1:9464', ['admin', 'listen']),
       hosts: raw.admin?.hosts ?? [],
     },
+    console:
+      raw.console &&
+      readConsole(
+        document,
+        raw.console,
+        read,
+        issuers.map(({ audience }) => audience),
+      ),
     history: { windowSeconds: raw.history?.window_seconds ?? limits.historyWindowSeconds },
     mcp: { pins: raw.mcp === undefined ? undefined : path(raw.mcp.pins) },
     listeners,

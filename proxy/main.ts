@@ -3,6 +3,7 @@
  * listeners. Together with `wiring/`, the only place that knows all of them.
  */
 import { hostname } from 'node:os';
+import type { Api } from './admin/api/index.ts';
 import { type Readiness, startAdmin } from './admin/index.ts';
 import type { Approvals, Slack, SlackAnswer } from './approval/index.ts';
 import { type Audit, openAudit, readSigningKey, type Sinks } from './audit/index.ts';
@@ -26,6 +27,7 @@ import { createPolicyEngine, type PolicyEngine } from './policy/engine.ts';
 import { createAdapter } from './protocols/index.ts';
 import { type Recorder, recordingKey } from './record/index.ts';
 import { startApprovals } from './wiring/approvals.ts';
+import { startConsole } from './wiring/console.ts';
 import { keepPolicy, policyArchiveOf, startRecording, startSinks } from './wiring/evidence.ts';
 import { asError, noMaterials, type Surroundings } from './wiring/surroundings.ts';
 
@@ -33,6 +35,7 @@ import { asError, noMaterials, type Surroundings } from './wiring/surroundings.t
 export interface GatewayDependencies {
   readonly log?: Log;
   readonly clock?: Clock;
+  readonly desk?: ApprovalDesk;
 }
 
 /** A gateway that serves. */
@@ -40,6 +43,8 @@ export interface RunningGateway {
   /** What it listens on, in the order of the configuration. */
   readonly listeners: readonly (Address & { readonly protocol: string })[];
   readonly admin: Address;
+  /** What to open in a browser; undefined when no console is configured. */
+  readonly console: string | undefined;
   readonly readiness: Readiness;
   /** Where people decide on what is held. */
   readonly approvals: ApprovalDesk;
@@ -74,7 +79,9 @@ export async function startGateway(config: Config, dependencies: GatewayDependen
   try {
     const materials = await loadMaterials(config);
     const services = await startServices(config, materials, { log, clock }, closers);
-    return await startListening(config, materials, services, { log, clock }, closers);
+    const desk = dependencies.desk ?? services.approvals;
+    const api = await startConsole(config, materials, { ...services, desk, log, clock }, closers);
+    return await startListening(config, materials, services, { log, clock }, api, closers);
   } catch (error) {
     await closers.close(log, config.limits.closeTimeoutMs);
     throw error;
@@ -233,6 +240,7 @@ async function startListening(
   materials: Materials,
   services: Services,
   { log, clock }: Surroundings,
+  api: Api | undefined,
   closers: Closers,
 ): Promise<RunningGateway> {
   const { policy, audit, identity, recorder, metrics, approvals, slack, gate, tunnels } = services;
@@ -293,14 +301,16 @@ async function startListening(
     admin: admin.address,
     approvals,
     slackAction: slack && ((...click) => slack.action(approvals, ...click)),
+    console: api?.url,
     get readiness() {
       return readiness();
     },
     async reload() {
       // All that can fail comes before anything changes.
-      const { listeners: fresh } = await loadMaterials(config);
+      const { listeners: fresh, console: forPeople } = await loadMaterials(config);
       await policy.reload();
       current = fresh;
+      api?.renew(forPeople?.tls);
     },
     close() {
       closing ??= closers.close(log, config.limits.drainTimeoutMs + config.limits.closeTimeoutMs);

@@ -85,6 +85,7 @@ function count(report: unknown, key: string): number {
 const steps: readonly Step[] = [
   whole('lint', 'format and lint', 'biome', ['ci', ...(process.stdout.isTTY ? [] : ['--colors=off']), '.']),
   whole('types', 'types', 'tsc', ['-p', 'tsconfig.check.json']),
+  whole('console', 'types of the console', 'tsc', ['-p', 'proxy/admin/console']),
   whole('build', 'build', 'tsc', ['-p', 'tsconfig.json']),
   { name: 'policies', title: 'policies and bundle', run: policies },
   { name: 'tests', title: 'tests', run: tests },

@@ -2,7 +2,7 @@
 # What CI needs of Debian and npm has not. For PostgreSQL: psql, pg_dump, pg_restore and pgbench, and the server of their
 # own major, because psql and pg_dump do not speak to a newer one. For SSH: OpenSSH on both ends, rsync and git, and for
 # test/bypass the shells, and strace and bubblewrap to see what a command does where it can do no harm. For HTTP: curl, and
-# nginx and Python as upstreams. Idempotent; leaves no server running. Anywhere but as root on Debian it changes nothing, says so, and ends with 0: the tests that need a
+# nginx and Python as upstreams. For the console, Chromium. Idempotent; leaves no server running. Anywhere but as root on Debian it changes nothing, says so, and ends with 0: the tests that need a
 # program then name it and skip.
 set -euo pipefail
 
@@ -19,7 +19,7 @@ installed() {
 missing() {
   local program
   for program in strace:strace bwrap:bubblewrap sshd:openssh-server ssh:openssh-client rsync:rsync git:git \
-    dash:dash busybox:busybox zsh:zsh curl:curl nginx:nginx python3:python3; do
+    dash:dash busybox:busybox zsh:zsh curl:curl nginx:nginx python3:python3 chromium:chromium; do
     PATH=$PATH:/usr/sbin command -v "${program%%:*}" >/dev/null || echo "${program#*:}"
   done
 }

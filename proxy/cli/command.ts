@@ -12,6 +12,9 @@ const help = `sallyport: a gateway between AI agents and what they reach
   sallyport audit SUBCOMMAND        verify, head, tail or query the audit trail (--help)
   sallyport evidence export|verify  one archive for an auditor (--help)
   sallyport replay FILE|--list      a recording, or which there are (--help)
+  sallyport approvals list|show|approve|deny
+                                    what waits for a person's word (--help)
+  sallyport sessions list|watch|end open sessions (--help)
   sallyport --version
 `;
 
@@ -24,6 +27,8 @@ const commands: Readonly<Record<string, () => Promise<{ run: Command }>>> = {
   audit: () => import('./audit.ts'),
   evidence: () => import('./evidence.ts'),
   replay: () => import('./replay.ts'),
+  approvals: () => import('./approvals.ts'),
+  sessions: () => import('./sessions.ts'),
 };
 
 /** Runs one subcommand. Never throws: what goes wrong is a line on standard error and a code. */

@@ -32,7 +32,8 @@ export async function mint(request: TokenRequest): Promise<string> {
   return tokens.access_token;
 }
 
-function isLoopback(hostname: string): boolean {
+/** Whether a host of a URL is this machine itself. */
+export function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname);
 }
 

@@ -5,6 +5,7 @@ import { types } from 'node:util';
 import { resolveSecret } from '../core/secret-ref.ts';
 import type {
   Config,
+  ConsoleConfig,
   HttpUpstreamConfig,
   ListenerConfig,
   LoginConfig,
@@ -73,6 +74,15 @@ export type ListenerMaterials =
   /** Private keys as they are in their files. */
   | { readonly protocol: 'ssh'; readonly hostKeys: readonly string[]; readonly certificateAuthority: string };
 
+/** What the console's configuration refers to. */
+export interface ConsoleMaterials {
+  /** Undefined: in clear. */
+  readonly tls: KeyPair | undefined;
+  readonly clientSecret: string | undefined;
+  /** PEM of the provider's CA; undefined for the system's. */
+  readonly ca: string | undefined;
+}
+
 /** All that a configuration refers to. Held in memory only. */
 export interface Materials {
   readonly auditKey: Uint8Array;
@@ -95,6 +105,7 @@ export interface Materials {
   readonly store: { readonly password: string | undefined; readonly ca: string | undefined };
   /** In the order of `identity.issuers`; undefined for the system's CAs. */
   readonly issuerCas: readonly (string | undefined)[];
+  readonly console: ConsoleMaterials | undefined;
   /** In the order of `listeners`. */
   readonly listeners: readonly ListenerMaterials[];
   /** By name. */
@@ -125,6 +136,7 @@ export async function loadMaterials(config: Config): Promise<Materials> {
     store: await storeMaterials(config),
     notify: await notifyMaterials(config),
     issuerCas: await Promise.all(config.identity.issuers.map(({ ca, issuer }) => authority(`CA of ${issuer}`, ca))),
+    console: config.console && (await consoleMaterials(config.console)),
     listeners: await Promise.all(config.listeners.map((one, index) => listenerMaterials(`listeners[${index}]`, one))),
     upstreams: new Map(
       await Promise.all([...upstreams].map(async ([name, one]) => [name, await upstreamMaterials(one)] as const)),
@@ -158,6 +170,15 @@ export async function recordSecrets(config: Config): Promise<Pick<Materials, 're
   return {
     recordKey: key === undefined ? undefined : await secret('record.key', key),
     oldRecordKeys: await Promise.all(oldKeys.map((one, index) => secret(`record.old_keys[${index}]`, one))),
+  };
+}
+
+async function consoleMaterials({ tls, oidc }: ConsoleConfig): Promise<ConsoleMaterials> {
+  const { clientSecret } = oidc;
+  return {
+    tls: tls && (await keyPair('console.tls', tls.certificate, tls.key)),
+    clientSecret: clientSecret && asText(await secret('console.oidc.client_secret', clientSecret)),
+    ca: await authority('CA of console.oidc', oidc.ca),
   };
 }
 

@@ -1,4 +1,5 @@
 /** The configuration file as the schema lets it through, in the file's own names. `../config.ts` reads it. */
+import type { RawConsole } from './console.ts';
 
 /** The file after the schema: what the schema lets through, in the file's own names. */
 export interface RawConfig {
@@ -35,6 +36,7 @@ export interface RawConfig {
   readonly store?: { readonly path?: string; readonly url?: string; readonly password?: string; readonly ca?: string };
   readonly notify?: RawNotify;
   readonly admin?: { readonly listen: string; readonly hosts?: readonly string[] };
+  readonly console?: RawConsole;
   readonly history?: { readonly window_seconds: number };
   readonly mcp?: { readonly pins: string };
   readonly limits?: Readonly<Record<string, number>>;

@@ -1,4 +1,5 @@
 import { limits } from '../core/limits.ts';
+import { consoleSchema } from './console.ts';
 
 /**
  * The shape of the configuration file as JSON Schema. Every object refuses unknown keys; what one key
@@ -255,6 +256,7 @@ export const configSchema = object(
     },
     notify,
     admin: object({ listen: address }, { hosts: texts }),
+    console: consoleSchema({ object, text, texts, url, secret, address }),
     history: object({ window_seconds: { type: 'integer', minimum: 1, maximum: limits.historyWindowSecondsMax } }),
     mcp: object({ pins: path }),
     limits: object({}, Object.fromEntries(Object.keys(limits).map((bound) => [snakeCase(bound), limit]))),

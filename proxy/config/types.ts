@@ -236,6 +236,37 @@ export interface AuditSinkConfig {
   readonly ca: string | undefined;
 }
 
+/** The console and its API (`console`). */
+export interface ConsoleConfig {
+  readonly listen: Address;
+  /** What browsers call it by, an origin; undefined: the address. */
+  readonly url: string | undefined;
+  /** Absolute path of a PEM, and its key. Undefined: in clear. */
+  readonly tls: { readonly certificate: string; readonly key: SecretReference } | undefined;
+  readonly oidc: {
+    readonly issuer: string;
+    /** Of tokens for the API; never one of the data path. */
+    readonly audience: string;
+    /** Undefined: nobody signs in with a browser. */
+    readonly clientId: string | undefined;
+    readonly clientSecret: SecretReference | undefined;
+    /** What the command line asks for a token as (RFC 8628). */
+    readonly deviceClientId: string | undefined;
+    readonly scopes: readonly string[];
+    readonly groupsClaim: string;
+    readonly tokenType: 'at+jwt' | 'any';
+    /** Absolute path; undefined: the system's. */
+    readonly ca: string | undefined;
+    readonly allowInsecureHttp: boolean;
+  };
+  /** Groups by the role they have. */
+  readonly roles: {
+    readonly viewer: readonly string[];
+    readonly approver: readonly string[];
+    readonly admin: readonly string[];
+  };
+}
+
 /** The configuration, parsed once and frozen. Paths are absolute; secrets are references. */
 export interface Config {
   /** The file it came from. */
@@ -279,6 +310,8 @@ export interface Config {
     /** Host names it may be asked for by, besides `localhost` and addresses. */
     readonly hosts: readonly string[];
   };
+  /** Undefined: there is none. */
+  readonly console: ConsoleConfig | undefined;
   readonly history: { readonly windowSeconds: number };
   /** A file that remembers what tools of MCP servers were at their first use. Absolute path; undefined: memory only. */
   readonly mcp: { readonly pins: string | undefined };

@@ -3,6 +3,7 @@ import { connectFacts, outcomeForAudit, subjectDocument, subjectForAudit, upstre
 import { asGatewayError } from './errors.ts';
 import { type HoldOwner, Holds, type Judged } from './holds.ts';
 import type { Limits } from './limits.ts';
+import { LiveSessions } from './live.ts';
 import { claimPermitIssuer, type Permit } from './permit.ts';
 import type {
   ApprovalPort,
@@ -62,6 +63,8 @@ export interface GateServices {
 export class Gate implements Gateway, SessionOwner {
   readonly #services: GateServices;
   readonly #sessions = new Map<string, Session>();
+  /** The open sessions, for people. */
+  readonly live: LiveSessions;
   readonly #quarantines: Quarantines;
   readonly #rates: Rates;
   readonly #answers: Answers;
@@ -72,6 +75,7 @@ export class Gate implements Gateway, SessionOwner {
 
   constructor(services: GateServices) {
     this.#services = services;
+    this.live = new LiveSessions(this.#sessions, services.audit);
     this.#quarantines = new Quarantines(services.clock, services.limits.quarantinesMax);
     this.#rates = new Rates(services.clock, services.limits.rateWindowsMax);
     this.#answers = new Answers(services);
@@ -133,6 +137,7 @@ export class Gate implements Gateway, SessionOwner {
     this.#sessions.set(id, session);
     this.#endWhenExpired(session);
     metrics.sessionOpened(init.protocol);
+    this.live.changed(id);
     return { session };
   }
 
@@ -267,6 +272,7 @@ export class Gate implements Gateway, SessionOwner {
     const startedMs = clock.monotonicMs();
     return issuePermit(decisionId, decision, plan, (outcome) => {
       const elapsedMs = clock.monotonicMs() - startedMs;
+      session.activity.completed(decisionId, outcome);
       metrics.upstreamSeconds(session.init.protocol).observe(elapsedMs / 1000);
       if (outcome.maskedCells) metrics.maskedCells(session.init.protocol).inc(outcome.maskedCells);
       if (decision.labels.length > 0 || outcome.rows) {
@@ -336,6 +342,7 @@ export class Gate implements Gateway, SessionOwner {
   closed(session: Session, outcome: Outcome): void {
     const known = this.#sessions.delete(session.id);
     if (!known) return;
+    this.live.changed(session.id);
     session.permit.complete(outcome);
     this.#services.metrics.sessionClosed(session.init.protocol);
     this.#services.audit.append({

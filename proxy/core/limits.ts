@@ -1,5 +1,6 @@
 import { approvalLimits } from './limits-approvals.ts';
 import { auditSinkLimits } from './limits-audit.ts';
+import { consoleLimits } from './limits-console.ts';
 import { requestLimits } from './limits-requests.ts';
 
 /**
@@ -321,6 +322,7 @@ export const limits = {
   ...requestLimits,
 
   ...approvalLimits,
+  ...consoleLimits,
 
   // masks
   /** Sets of masks by name that are kept ready; a policy has a few. */

@@ -156,7 +156,11 @@ export interface AuditEvent {
     | 'held'
     | 'approval'
     | 'recorded'
-    | 'removed';
+    | 'removed'
+    // What people do at the console: a session that one ended, evidence that one looked at, a browser that one signed in with.
+    | 'ended'
+    | 'viewed'
+    | 'signed_in';
   /**
    * Members serialised once and used many times: `"a":1,"b":2`, without braces, valid JSON members.
    * Empty string for none.

@@ -1,3 +1,4 @@
+import { Activity } from './live.ts';
 import type { Permit } from './permit.ts';
 import type { Authorization, Clock, PolicyPort, RecordFrame, SessionHandle, SessionRecorder } from './ports.ts';
 import type { CommandDraft, Identity, JsonObject, OperationFacts, Outcome, Refusal, SessionInit } from './types.ts';
@@ -32,6 +33,8 @@ export class Session implements SessionHandle {
   /** The `connect` operation, judged again whenever the policy changes. */
   readonly connect: OperationFacts<undefined>;
   readonly startedAtMs: number;
+  /** What people see of it while it is open. */
+  readonly activity = new Activity();
   /** What the gate prepared per facts object and decision object. */
   readonly prepared = new WeakMap<OperationFacts<never>, WeakMap<object, Prepared>>();
   readonly #owner: SessionOwner;
@@ -103,11 +106,12 @@ export class Session implements SessionHandle {
   }
 
   authorize<Plan>(draft: CommandDraft<Plan>): Authorization<Plan> | Promise<Authorization<Plan>> {
-    return this.#owner.judge(this, draft);
+    return this.activity.judged(this.#owner.judge(this, draft));
   }
 
   record(frame: RecordFrame): void {
     this.#recorder.frame(frame);
+    this.activity.recorded(frame);
   }
 
   get drained(): Promise<void> | undefined {

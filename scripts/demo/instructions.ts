@@ -25,7 +25,11 @@ ${bold('It stays up. Try it:')}
   ${dim('# any driver')}
   host ${host}, port ${port}, database ${shop.database}, user ${shop.login}, TLS with the CA ${ca}, password: a token
 
-${stack.ssh === undefined ? '' : sshInstructions(stack)}  ${dim('# what was decided, and what was seen')}
+${stack.ssh === undefined ? '' : sshInstructions(stack)}  ${dim('# for people, in a browser: sessions live and replayed, decisions; say that you are ana')}
+  ${stack.consoleUrl}
+  SALLYPORT_API=${stack.consoleUrl} scripts/sallyport sessions list
+
+  ${dim('# what was decided, and what was seen')}
   scripts/sallyport audit tail --file ${shown(stack.files.auditFile)}
   scripts/sallyport audit verify --file ${shown(stack.files.auditFile)} --key file:${shown(stack.files.auditKeyFile)}
   ls -R ${shown(stack.files.recordDirectory)}   ${dim('# then: scripts/sallyport replay FILE')}

@@ -31,6 +31,12 @@ export const agents: Readonly<Record<string, readonly string[]>> = {
   'analyst-agent': ['analytics'],
 };
 
+/** The people the provider knows: one who decides and ends sessions, and one who sees. */
+export const people = [
+  { subject: 'ana', groups: ['dba', 'platform'] },
+  { subject: 'vera', groups: ['staff'] },
+] as const;
+
 /** Everything that runs. */
 export interface DemoStack {
   /** Where PostgreSQL clients connect to. */
@@ -41,6 +47,8 @@ export interface DemoStack {
   /** Where HTTP and MCP clients send requests to, without a path. */
   readonly http: string;
   readonly adminUrl: string;
+  /** The console, for a browser; {@link people} sign in by saying who they are. */
+  readonly consoleUrl: string;
   readonly files: GatewayFiles;
   /** Agents and the references to their secrets, for `sallyport token`. */
   readonly profileFile: string;
@@ -121,6 +129,15 @@ async function start(
   const sshPort = await freePort(2222);
   const httpPort = await freePort(8080);
   const adminPort = await freePort(9464);
+  const consolePort = await freePort(8088);
+  const consoleUrl = `http://127.0.0.1:${consolePort}`;
+  oidc.invite({
+    people,
+    applications: [
+      { clientId: 'console', redirectUris: [`${consoleUrl}/auth/callback`] },
+      { clientId: 'sallyport-cli' },
+    ],
+  });
   const data = await repositoryData();
   const files = await writeGatewayFiles({
     directory,
@@ -141,6 +158,7 @@ async function start(
       },
     ],
     http: { port: httpPort, upstreams: [crmUpstream(crm, apiKey), toolsUpstream(tools)] },
+    config: { console: consoleConfig(oidc.issuer, consolePort) },
     ...(host && { ssh: { port: sshPort, upstreams: [hostUpstream(host)] } }),
   });
   const logFile = join(directory, 'gateway.log');
@@ -159,6 +177,7 @@ async function start(
     ssh: host && { port: sshPort, host },
     http: `http://127.0.0.1:${httpPort}`,
     adminUrl: `http://127.0.0.1:${adminPort}`,
+    consoleUrl,
     files,
     profileFile,
     logFile,
@@ -170,6 +189,16 @@ async function start(
       return output.trim();
     },
     stop,
+  };
+}
+
+function consoleConfig(issuer: string, port: number) {
+  const audience = 'https://console.sallyport.example';
+  const clients = { client_id: 'console', device_client_id: 'sallyport-cli' };
+  return {
+    listen: `127.0.0.1:${port}`,
+    oidc: { issuer, audience, ...clients, allow_insecure_http: true },
+    roles: { viewer: ['staff'], approver: ['dba'], admin: ['platform'] },
   };
 }
 

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { loadConfig } from '../../proxy/config.ts';
+import type { ApprovalDesk } from '../../proxy/core/approvals.ts';
 import { systemClock } from '../../proxy/core/clock.ts';
 import { createLog } from '../../proxy/core/log.ts';
 import type { Clock } from '../../proxy/core/ports.ts';
@@ -44,7 +45,21 @@ export interface TestGatewayOptions {
   readonly schemaSql?: string;
   readonly dataset?: DatasetSize | null;
   readonly clock?: Clock;
+  /** A console, for {@link consoleAudience}; `oidc` is merged over what every console of a test has. */
+  readonly console?: {
+    readonly oidc?: JsonObject;
+    readonly roles?: JsonObject;
+    readonly url?: string;
+    readonly listen?: string;
+  };
+  readonly desk?: ApprovalDesk;
 }
+
+/** The audience of tokens for the API of the console. */
+export const consoleAudience = 'https://console.sallyport.example';
+
+/** Groups that have roles at the console of a test. */
+const consoleRoles = { viewer: ['staff'], approver: ['dba'], admin: ['platform'] };
 
 /** A gateway under test. */
 export interface TestGateway {
@@ -122,7 +137,10 @@ async function startIn(
     bundle: options.bundle ?? defaultBundle,
     data: merge(await repositoryData(), options.data ?? {}),
     ...(options.limits && { limits: options.limits }),
-    ...(options.config && { config: options.config }),
+    config: {
+      ...options.config,
+      ...(options.console && { console: consoleConfig(oidc.issuer, options.console) }),
+    },
     upstreams: [
       {
         name: 'orders',
@@ -138,6 +156,7 @@ async function startIn(
   const gateway = await startGateway(await loadConfig(files.configFile), {
     log: createLog(options.clock ?? systemClock, (line) => log.push(line)),
     ...(options.clock && { clock: options.clock }),
+    ...(options.desk && { desk: options.desk }),
   });
   stops.push(() => gateway.close());
 
@@ -184,6 +203,19 @@ async function startIn(
     metrics: async () => await (await fetch(`${url}/metrics`)).text(),
     reload: () => gateway.reload(),
     stop,
+  };
+}
+
+/** `console:` of a test, on a free port. */
+export function consoleConfig(
+  issuer: string,
+  { oidc, roles, ...rest }: NonNullable<TestGatewayOptions['console']>,
+): JsonObject {
+  return {
+    listen: '127.0.0.1:0',
+    oidc: { issuer, audience: consoleAudience, allow_insecure_http: true, ...oidc },
+    roles: roles ?? consoleRoles,
+    ...rest,
   };
 }
 

@@ -13,7 +13,7 @@ import { createLog } from '../../proxy/core/log.ts';
 import type { Clock } from '../../proxy/core/ports.ts';
 import type { JsonObject } from '../../proxy/core/types.ts';
 import { type RunningGateway, startGateway } from '../../proxy/main.ts';
-import { defaultBundle, merge, parseTrail, repositoryData } from './gateway.ts';
+import { consoleConfig, defaultBundle, merge, parseTrail, repositoryData } from './gateway.ts';
 import { type GatewayFiles, type HttpUpstreamFiles, writeGatewayFiles } from './gateway-files.ts';
 import { type Oidc, startOidc, type TokenRequest } from './oidc.ts';
 
@@ -33,6 +33,8 @@ export interface HttpGatewayOptions {
   readonly config?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   readonly clock?: Clock;
   readonly oidc?: Oidc;
+  /** With a console beside. */
+  readonly console?: boolean;
 }
 
 /** A gateway under test. */
@@ -64,7 +66,9 @@ export async function startHttpGateway(options: HttpGatewayOptions): Promise<Htt
     bundle: options.bundle ?? defaultBundle,
     data: merge(await repositoryData(), options.data ?? {}),
     ...(options.limits && { limits: options.limits }),
-    ...(options.config && { config: options.config }),
+    ...((options.config || options.console) && {
+      config: { ...options.config, ...(options.console && { console: consoleConfig(oidc.issuer, {}) }) },
+    }),
     upstreams: [],
     http: {
       upstreams: options.upstreams,

@@ -19,6 +19,13 @@ import {
   Provider,
   type UnknownObject,
 } from 'oidc-provider';
+import {
+  answerInteraction,
+  applicationPayload,
+  memoryAdapter,
+  type People,
+  peopleConfiguration,
+} from './oidc-people.ts';
 
 const exchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token';
@@ -63,6 +70,8 @@ export interface Oidc {
   /** Registers a client, or replaces it. Returns its secret. */
   register(client: OidcClient): string;
   secretOf(subject: string): string | undefined;
+  /** Knows these people and applications from now on, instead of earlier ones. */
+  invite(people: People): void;
   /** Signs with the provider's current key whatever it is given, for tests that play a bad provider or an attacker. */
   sign(
     payload: JWTPayload,
@@ -88,6 +97,8 @@ export interface OidcOptions {
   readonly clients?: readonly OidcClient[];
   /** What tokens are exchanged for; anything by default. */
   readonly audiences?: readonly string[];
+  /** People who sign in, and what they sign in to. {@link Oidc.invite} adds more. */
+  readonly people?: People;
   /** Serves https with this certificate; `ca` is what {@link Oidc.token} trusts. All PEM. */
   readonly tls?: { readonly key: string; readonly certificate: string; readonly ca: string };
 }
@@ -128,7 +139,11 @@ export async function startOidc(options: OidcOptions = {}): Promise<Oidc> {
   });
   const { port } = server.address() as AddressInfo;
   const issuer = `${options.tls ? 'https' : 'http'}://${options.issuerHost ?? '127.0.0.1'}:${port}`;
-  answer = makeProvider(issuer, keys, clients, options.audiences).callback();
+  let people: People = options.people ?? { people: [], applications: [] };
+  const renew = () => {
+    answer = serve(makeProvider(issuer, keys, clients, people, options.audiences), people);
+  };
+  renew();
 
   const register = (client: OidcClient): string => {
     const known = clients.get(client.subject);
@@ -197,6 +212,10 @@ export async function startOidc(options: OidcOptions = {}): Promise<Oidc> {
     token: (wanted) => inTurn(() => delegated(wanted)),
     idToken: (subject) => inTurn(async () => await exchange(await plain({ subject }), { subject }, idTokenType)),
     secretOf: (subject) => clients.get(subject)?.secret,
+    invite(given) {
+      people = given;
+      renew();
+    },
     async sign(payload, header = {}) {
       const key = keys.find((candidate) => candidate.alg === (header.alg ?? 'RS256')) ?? keys[0] ?? {};
       const protectedHeader = { typ: 'at+jwt', kid: key.kid ?? '', ...header, alg: header.alg ?? 'RS256' };
@@ -208,7 +227,7 @@ export async function startOidc(options: OidcOptions = {}): Promise<Oidc> {
     async rotateKeys({ keepOld = false } = {}) {
       const fresh = await newKeys();
       keys = keepOld ? [...fresh, ...keys] : fresh;
-      answer = makeProvider(issuer, keys, clients, options.audiences).callback();
+      renew();
     },
     setOutage(value) {
       down = value;
@@ -232,21 +251,40 @@ async function newKeys(): Promise<readonly JWK[]> {
   );
 }
 
+/** The provider, and in front of it the page where people say who they are. */
+function serve(provider: Provider, { people }: People): (incoming: IncomingMessage, response: ServerResponse) => void {
+  const callback = provider.callback();
+  return (incoming, response) => {
+    answerInteraction(provider, people, incoming, response).then(
+      (answered) => {
+        if (!answered) callback(incoming, response);
+      },
+      () => response.writeHead(500).end(),
+    );
+  };
+}
+
 function makeProvider(
   issuer: string,
   keys: readonly JWK[],
   clients: ReadonlyMap<string, Registered>,
+  { people, applications }: People,
   audiences: readonly string[] | undefined,
 ): Provider {
   const exchanged = new WeakMap<KoaContextWithOIDC, UnknownObject>();
   const provider = new Provider(issuer, {
-    adapter: (model) => (model === 'Client' ? clientAdapter(clients) : forgetful),
+    ...(applications.length > 0 && peopleConfiguration(people)),
+    adapter: (model) => {
+      if (model === 'Client') return clientAdapter(clients, applications);
+      return applications.length > 0 ? memoryAdapter() : forgetful;
+    },
     jwks: { keys: [...keys] },
     ttl: { ClientCredentials: (_context, token) => token.resourceServer?.accessTokenTTL ?? 300, IdToken: 300 },
     cookies: { keys: [randomBytes(16).toString('hex')] },
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
+      deviceFlow: { enabled: applications.length > 0 },
       resourceIndicators: {
         enabled: true,
         defaultResource: () => `${issuer}/default`,
@@ -262,6 +300,8 @@ function makeProvider(
     extraTokenClaims(context, token) {
       const claims = exchanged.get(context);
       if (claims !== undefined) return claims;
+      const person = people.find(({ subject }) => 'accountId' in token && token.accountId === subject);
+      if (person !== undefined) return { groups: [...person.groups] };
       const client = clients.get(token.clientId ?? '');
       return { groups: client?.groups ?? [], ...client?.claims };
     },
@@ -328,10 +368,12 @@ function publicPart({ d, p, q, dp, dq, qi, ...rest }: JWK): JWK {
   return rest;
 }
 
-function clientAdapter(clients: ReadonlyMap<string, Registered>): Adapter {
+function clientAdapter(clients: ReadonlyMap<string, Registered>, applications: People['applications']): Adapter {
   return {
     ...forgetful,
     async find(id) {
+      const application = applications.find(({ clientId }) => clientId === id);
+      if (application !== undefined) return applicationPayload(application);
       const client = clients.get(id);
       if (client === undefined) return undefined;
       const payload: AdapterPayload = {

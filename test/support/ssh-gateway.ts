@@ -16,7 +16,7 @@ import { type RunningGateway, startGateway } from '../../proxy/main.ts';
 import { formatPrivateKey, publicKeyOf } from '../../proxy/protocols/ssh/private-key.ts';
 import { publicKeyLine } from '../../proxy/protocols/ssh/public-key.ts';
 import { Client } from '../../proxy/protocols/ssh/ssh2.ts';
-import { defaultBundle, merge, parseTrail, repositoryData } from './gateway.ts';
+import { consoleConfig, defaultBundle, merge, parseTrail, repositoryData } from './gateway.ts';
 import { type GatewayFiles, type SshUpstreamFiles, type UpstreamFiles, writeGatewayFiles } from './gateway-files.ts';
 import { type Oidc, startOidc, type TokenRequest } from './oidc.ts';
 import { type SshdOptions, type SshServer, startSshd } from './sshd.ts';
@@ -40,6 +40,8 @@ export interface SshGatewayOptions {
   /** Further keys of the configuration, merged one level deep. */
   readonly config?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   readonly clock?: Clock;
+  /** With a console beside. */
+  readonly console?: boolean;
 }
 
 /** The policy that says what the token's claims say (`says`), with nothing but labels in its data. */
@@ -128,7 +130,7 @@ async function startIn(
     bundle: options.bundle ?? defaultBundle,
     data: merge(await repositoryData(), options.data ?? {}),
     ...(options.limits && { limits: options.limits }),
-    ...(options.config && { config: options.config }),
+    config: { ...options.config, ...(options.console && { console: consoleConfig(oidc.issuer, {}) }) },
     upstreams: options.postgres ?? [],
     ssh: {
       ...(options.lifetimeSeconds !== undefined && { lifetimeSeconds: options.lifetimeSeconds }),

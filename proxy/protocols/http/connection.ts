@@ -158,7 +158,7 @@ export class HttpConnection implements RequestHandler {
     const facts = 'fault' in body ? this.#faulty(admitted, body.fault) : this.#factsOf(admitted, routed, body);
     const { masker } = admitted.place;
     // What could not be read is a fault, and never held.
-    const hold = 'fault' in body ? undefined : () => requestHold({ request: read.request, response, body, masker });
+    const hold = 'fault' in body ? undefined : () => requestHold({ request, response, body, masker });
     const answer = await session.authorize({ facts, hold });
     if ('refusal' in answer) {
       const { decisionId, code, policy, message } = answer.refusal;

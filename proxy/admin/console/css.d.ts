@@ -1,0 +1,2 @@
+/** Style sheets are imported for the builder to find them. */
+declare module '*.css';
