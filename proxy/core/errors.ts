@@ -38,7 +38,7 @@ export const refusalCodes = {
     'Ask the approvers for it, then send the identical operation again as the same subject: it runs once it is approved. A changed one needs an approval of its own.',
   approval_denied: 'The approvers refused it. Do not send it again; ask them what to do instead.',
   approval_expired: 'Nobody decided in time, or the approval was not used in time. Send it again to ask anew.',
-  approval_outdated: 'Send the identical operation again: its approval was not used.',
+  approval_outdated: 'Send the identical operation again.',
   approval_abandoned: 'The client left or cancelled while it was held. Its request stands: send it again.',
   approval_unknown: 'There is no such approval.',
   approval_closed: 'It was decided already, or its time is over.',

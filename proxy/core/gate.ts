@@ -248,6 +248,7 @@ export class Gate implements Gateway, SessionOwner {
     return {
       standingFault: (session) => this.#standingFault(session),
       ask: (session, draft, approval) => this.#ask(session, draft, approval),
+      quarantine: (session, quarantine) => this.#quarantine(session, quarantine),
       prepare: (session, facts, decision) => this.#answers.prepare(session, facts, decision),
       admit: (held, approvals) => this.#admit(held, approvals),
       refuse: (held, fault, decision) => this.#answers.refuse(held, fault, decision),

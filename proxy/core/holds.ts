@@ -15,6 +15,7 @@ import type {
   HoldTerms,
   JsonObject,
   OperationFacts,
+  Quarantine,
   Refusal,
 } from './types.ts';
 
@@ -54,6 +55,7 @@ export interface HoldOwner {
     draft: CommandDraft<Plan>,
     approval: JsonObject,
   ): { readonly decision: Decision } | { readonly fault: Fault };
+  quarantine(session: Session, quarantine: Quarantine): void;
   prepare<Plan>(session: Session, facts: OperationFacts<Plan>, decision: Decision): Prepared | Fault;
   /** Audits an allow and makes its permit; `approvals` are those that it takes a use of. */
   admit<Plan>(held: Judged<Plan>, approvals: readonly string[]): Authorization<Plan>;
@@ -116,10 +118,8 @@ export class Holds {
     let asked: Approval | undefined;
     for (;;) {
       const known = await this.#services.approvals.find(place);
-      const standing = this.#owner.standingFault(held.session);
-      if (standing !== undefined) return this.#owner.refuse(held, standing, held.decision);
-      const over = await this.#overFor(asked, known);
-      if (over !== undefined) return this.#owner.refuse(held, over, held.decision);
+      const fault = this.#owner.standingFault(held.session) ?? (await this.#overFor(asked, known));
+      if (fault !== undefined) return this.#owner.refuse(held, fault, held.decision);
       const granting = grantsAmong(known, place);
       const answer =
         granting.length === 0
@@ -127,6 +127,7 @@ export class Holds {
           : this.#owner.ask(held.session, held.draft, approvalDocument(granting));
       if ('fault' in answer) return this.#owner.refuse(held, answer.fault, undefined);
       const { decision } = answer;
+      if (decision.quarantine !== undefined) this.#owner.quarantine(held.session, decision.quarantine);
       if (decision.effect === 'allow') {
         const used = await this.#use({ ...held, decision }, place, granting);
         if (used !== undefined) return used;
@@ -136,7 +137,10 @@ export class Holds {
       if (accessRequest === undefined) return this.#owner.refuse(held, notAllowed(decision), decision);
       const denied = known.find((one) => one.state === 'denied' && isFor(one, place, decision));
       if (denied !== undefined) return this.#owner.refuse(held, deniedFault(denied), decision);
-      const filed = await this.#file({ ...held, decision }, place, accessRequest, granting);
+      const standing = known.find(({ id, state }) => id === asked?.id && state === 'pending');
+      const filed = standing
+        ? { approval: standing }
+        : await this.#file({ ...held, decision }, place, accessRequest, granting);
       if ('refusal' in filed) return filed;
       const untilMs = this.#waitsUntil(held, place, accessRequest);
       if (asked?.id !== filed.approval.id) this.#audited({ ...held, decision }, filed.approval, untilMs);
@@ -178,12 +182,12 @@ export class Holds {
       }
     }
     // Whatever happened while the store wrote.
-    const fault = this.#owner.standingFault(session) ?? (isOutdated(held, place) ? outdatedFault(ids) : undefined);
-    const gone = held.terms.signal?.aborted ? abandonedFault(granting[0]) : undefined;
+    const fault =
+      this.#owner.standingFault(session) ??
+      (isOutdated(held, place) ? outdatedFault(ids) : undefined) ??
+      (held.terms.signal?.aborted ? abandonedFault(granting[0]) : undefined);
     const authorization =
-      (fault ?? gone) === undefined
-        ? this.#owner.admit(held, ids)
-        : this.#owner.refuse(held, (fault ?? gone) as Fault, decision);
+      fault === undefined ? this.#owner.admit(held, ids) : this.#owner.refuse(held, fault, decision);
     if ('refusal' in authorization) giveUp();
     else history.note(session.identity, session.init.upstream, { approved: true });
     return authorization;

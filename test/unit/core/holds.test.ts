@@ -141,6 +141,16 @@ describe('a grant', () => {
     expect(await desk.get(id)).toMatchObject({ state: 'approved', used: [] });
   });
 
+  test('does not keep a policy from quarantining whoever comes with it', async () => {
+    say = (query) => (granted(query, 'a') ? allow : needs('a'));
+    await approved();
+    const quarantine = { scope: 'subject', ttlSeconds: 60, message: 'Stop.' } as const;
+    say = (query) => (query.approval === undefined ? needs('a') : { ...deny, quarantine });
+    expect(await outcome()).toBe('no');
+    expect(session.signal.aborted).toBe(true);
+    expect(await outcome()).toBe('quarantined');
+  });
+
   test('is not used up by what the adapter cannot carry out', async () => {
     say = (query) => (granted(query, 'a') ? allow : needs('a'));
     const id = await approved();
