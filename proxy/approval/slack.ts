@@ -75,7 +75,8 @@ export class Slack implements Channel {
               (thrown: unknown) => asGatewayError(thrown, 'internal_error', 'The gateway failed.').message,
             );
     const whisper = { channel: this.#options.channel, user: click.user, text: outcome };
-    await this.#call('chat.postEphemeral', whisper).catch(() => {});
+    // Slack gives up on a click after three seconds and says that it failed: nothing of Slack's own is waited for.
+    void this.#call('chat.postEphemeral', whisper).catch(() => {});
     return { status: approver === undefined ? 403 : 200, body: outcome };
   }
 

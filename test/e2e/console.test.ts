@@ -1,15 +1,13 @@
-import { mkdir, readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { systemClock, ulids } from '../../proxy/core/clock.ts';
 import { createRecorder } from '../../proxy/record/index.ts';
 import { type FilledDesk, openDesk } from '../support/approval-desk.ts';
-import { describeBrowser, startBrowser } from '../support/browser.ts';
+import { describeBrowser, signIn, startBrowser, violationsOf } from '../support/browser.ts';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
 
-const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 /** Where pictures go, when somebody wants to look at them. */
 const pictures = process.env.SALLYPORT_SCREENSHOTS;
 
@@ -72,21 +70,6 @@ describeBrowser('the console in a browser', () => {
     return { page, complaints };
   }
 
-  async function signIn(page: Page, subject: string): Promise<void> {
-    await page.goto(url);
-    await page.getByRole('link', { name: 'Sign in' }).click();
-    await page.getByRole('button', { name: subject }).click();
-    await page.waitForURL((to) => to.origin === url);
-  }
-
-  /** Looks at a page with axe. */
-  async function violations(page: Page): Promise<unknown[]> {
-    await page.evaluate(await readFile(axe, 'utf8'));
-    return await page.evaluate(
-      'axe.run().then(({ violations }) => violations.map(({ id, nodes }) => ({ id, where: nodes.map(({ html }) => html) })))',
-    );
-  }
-
   async function picture(page: Page, name: string): Promise<void> {
     if (pictures !== undefined)
       await page.screenshot({ path: join(pictures, `${name}.png`), fullPage: !name.startsWith('phone') });
@@ -97,12 +80,12 @@ describeBrowser('the console in a browser', () => {
     const { page, complaints } = await open();
     await page.goto(url);
     await page.getByRole('link', { name: 'Sign in' }).waitFor();
-    expect(await violations(page)).toEqual([]);
-    await signIn(page, 'ana');
+    expect(await violationsOf(page)).toEqual([]);
+    await signIn(page, url, 'ana');
     const card = page.getByRole('article').first();
     await card.getByText('DELETE FROM public.tickets').waitFor();
     await card.getByText('A person looks at every DELETE in production.').waitFor();
-    expect(await violations(page)).toEqual([]);
+    expect(await violationsOf(page)).toEqual([]);
     await card.getByLabel('Reason').fill('checked with Ben');
     await card.getByRole('button', { name: 'Approve' }).click();
     await card.getByText('Approved', { exact: true }).waitFor();
@@ -119,7 +102,7 @@ describeBrowser('the console in a browser', () => {
 
   test('shows what comes in by itself, and a denial by somebody else', async () => {
     const { page } = await open();
-    await signIn(page, 'ana');
+    await signIn(page, url, 'ana');
     await page.getByRole('heading', { name: 'Approvals' }).waitFor();
     const held = desk.file({
       action: 'exec',
@@ -138,7 +121,7 @@ describeBrowser('the console in a browser', () => {
     const client = await gateway.connect({ token: await gateway.token('watched') });
     const ended = new Promise<Error>((resolve) => client.once('error', resolve));
     const { page, complaints } = await open();
-    await signIn(page, 'ana');
+    await signIn(page, url, 'ana');
     await page.getByRole('link', { name: 'Sessions' }).click();
     await page
       .getByRole('link', { name: /watched/ })
@@ -149,7 +132,7 @@ describeBrowser('the console in a browser', () => {
     await page.getByText('SELECT id, name, email FROM public.customers').waitFor();
     await page.locator('td').first().waitFor();
     await picture(page, 'desktop-session-live');
-    expect(await violations(page)).toEqual([]);
+    expect(await violationsOf(page)).toEqual([]);
     await page.getByRole('button', { name: 'End session…' }).click();
     await page.getByLabel('Reason').fill('enough');
     await picture(page, 'desktop-session-end');
@@ -158,7 +141,7 @@ describeBrowser('the console in a browser', () => {
     await page.getByText('This is its recording.').waitFor();
     await page.getByText('SELECT id, name, email FROM public.customers').waitFor();
     await picture(page, 'desktop-session-replay');
-    expect(await violations(page)).toEqual([]);
+    expect(await violationsOf(page)).toEqual([]);
     expect(complaints).toEqual([]);
   });
 
@@ -186,7 +169,7 @@ describeBrowser('the console in a browser', () => {
     await recording.close({ status: 'ok' });
     await recorder.close();
     const { page, complaints } = await open();
-    await signIn(page, 'ana');
+    await signIn(page, url, 'ana');
     await page.goto(`${url}/sessions`);
     await page.getByLabel('Who').fill('deploy-bot');
     await page.getByRole('button', { name: 'Search' }).click();
@@ -195,18 +178,18 @@ describeBrowser('the console in a browser', () => {
     await page.locator('.ap-player .ap-term').waitFor();
     await page.locator('.ap-player').getByText('releases').first().waitFor();
     await picture(page, 'desktop-terminal');
-    expect(await violations(page)).toEqual([]);
+    expect(await violationsOf(page)).toEqual([]);
     expect(complaints).toEqual([]);
   });
 
   test('tells a viewer what they may not do, and lets nobody in without a role', async () => {
     desk.file();
     const { page } = await open();
-    await signIn(page, 'vera');
+    await signIn(page, url, 'vera');
     await page.getByText('You may see this, and not decide it.').first().waitFor();
     expect(await page.getByRole('button', { name: 'Approve' }).count()).toBe(0);
     const other = await open();
-    await signIn(other.page, 'eve');
+    await signIn(other.page, url, 'eve');
     await other.page.getByText('none of your groups has a role').waitFor();
     // Cookies know no ports: those of the provider are here, too.
     expect((await other.page.context().cookies(url)).filter(({ name }) => name.includes('sallyport'))).toEqual([]);
@@ -214,7 +197,7 @@ describeBrowser('the console in a browser', () => {
 
   test('signs out for good', async () => {
     const { page } = await open();
-    await signIn(page, 'ana');
+    await signIn(page, url, 'ana');
     const cookie = (await page.context().cookies(url)).find(({ name }) => name === 'sallyport');
     expect(cookie).toMatchObject({ httpOnly: true, sameSite: 'Strict' });
     await page.getByRole('button', { name: 'Sign out' }).click();
@@ -241,7 +224,7 @@ describeBrowser('the console in a browser', () => {
       await page.goto(url);
       await page.getByRole('link', { name: 'Sign in' }).waitFor();
       await picture(page, `${name}-sign-in`);
-      await signIn(page, 'ana');
+      await signIn(page, url, 'ana');
       for (const [path, shows] of [
         ['/', 'Would affect'],
         ['/sessions', 'agent-seven'],
@@ -252,7 +235,7 @@ describeBrowser('the console in a browser', () => {
         await page.goto(url + path);
         await page.getByText(shows).first().waitFor();
         await picture(page, `${name}-${path.slice(1) || 'approvals'}`);
-        expect({ path, violations: await violations(page) }).toEqual({ path, violations: [] });
+        expect({ path, violations: await violationsOf(page) }).toEqual({ path, violations: [] });
         const overflow = await page.evaluate(
           'document.documentElement.scrollWidth - document.documentElement.clientWidth',
         );
@@ -262,7 +245,7 @@ describeBrowser('the console in a browser', () => {
       await page.getByRole('link', { name: 'Everything about this request' }).first().click();
       await page.getByText('Fingerprint').waitFor();
       await picture(page, `${name}-approval`);
-      expect(await violations(page)).toEqual([]);
+      expect(await violationsOf(page)).toEqual([]);
       expect(complaints).toEqual([]);
       await client.end();
     },

@@ -17,7 +17,13 @@ import { formatPrivateKey, publicKeyOf } from '../../proxy/protocols/ssh/private
 import { publicKeyLine } from '../../proxy/protocols/ssh/public-key.ts';
 import { Client } from '../../proxy/protocols/ssh/ssh2.ts';
 import { consoleConfig, defaultBundle, merge, parseTrail, repositoryData } from './gateway.ts';
-import { type GatewayFiles, type SshUpstreamFiles, type UpstreamFiles, writeGatewayFiles } from './gateway-files.ts';
+import {
+  type GatewayFiles,
+  type HttpUpstreamFiles,
+  type SshUpstreamFiles,
+  type UpstreamFiles,
+  writeGatewayFiles,
+} from './gateway-files.ts';
 import { type Oidc, startOidc, type TokenRequest } from './oidc.ts';
 import { type SshdOptions, type SshServer, startSshd } from './sshd.ts';
 
@@ -36,6 +42,8 @@ export interface SshGatewayOptions {
   readonly more?: readonly SshUpstreamFiles[];
   /** PostgreSQL upstreams beside. */
   readonly postgres?: readonly UpstreamFiles[];
+  /** HTTP upstreams beside. */
+  readonly http?: readonly HttpUpstreamFiles[];
   readonly lifetimeSeconds?: number;
   /** Further keys of the configuration, merged one level deep. */
   readonly config?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
@@ -132,6 +140,7 @@ async function startIn(
     ...(options.limits && { limits: options.limits }),
     config: { ...options.config, ...(options.console && { console: consoleConfig(oidc.issuer, {}) }) },
     upstreams: options.postgres ?? [],
+    ...(options.http && { http: { upstreams: options.http } }),
     ssh: {
       ...(options.lifetimeSeconds !== undefined && { lifetimeSeconds: options.lifetimeSeconds }),
       upstreams: [

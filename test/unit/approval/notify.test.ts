@@ -26,12 +26,15 @@ let url: string;
 let received: Received[];
 /** What the peer answers next; then 200 again. */
 let answers: number[];
+/** A path that the peer takes and never answers. */
+let silent: string | undefined;
 let arrived: () => void;
 const closers: (() => Promise<void>)[] = [];
 
 beforeEach(async () => {
   received = [];
   answers = [];
+  silent = undefined;
   arrived = () => {};
   peer = createServer((request, response) => {
     let body = '';
@@ -40,9 +43,10 @@ beforeEach(async () => {
     });
     request.on('end', () => {
       received.push({ url: request.url ?? '', headers: request.headers, body });
+      arrived();
+      if (request.url === silent) return;
       response.writeHead(answers.shift() ?? 200, { location: '/elsewhere', 'content-type': 'application/json' });
       response.end('{"ok":true}');
-      arrived();
     });
   }).listen(0, '127.0.0.1');
   await once(peer, 'listening');
@@ -204,8 +208,27 @@ describe('Slack', () => {
 
   test('is told what a click came to, when it came to nothing', async () => {
     const { desk, channel, approval } = await asked();
+    const whispered = nextPost();
     const { headers, body } = click('U1', approval.id, 'approve', '');
     expect((await channel.action(desk, headers, body, '')).body).toContain('reason');
-    expect(received.map((one) => one.url)).toContain('/chat.postEphemeral');
+    await whispered;
+    expect(received.at(-1)?.url).toBe('/chat.postEphemeral');
   });
+
+  test('is answered at once, however long it takes to tell the one who clicked', async () => {
+    const { desk, channel, approval } = await asked();
+    silent = '/chat.postEphemeral';
+    const whispered = nextPost();
+    const { headers, body } = click('U1', approval.id);
+    expect(await channel.action(desk, headers, body, '')).toMatchObject({ status: 200 });
+    await whispered;
+    expect(await desk.get(approval.id)).toMatchObject({ state: 'approved' });
+  }, 3_000);
+
+  /** Until the peer has received something more. */
+  function nextPost(): Promise<void> {
+    return new Promise((resolve) => {
+      arrived = resolve;
+    });
+  }
 });
