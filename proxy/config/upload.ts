@@ -12,7 +12,7 @@ export function readRecordUpload(
   if (upload === undefined) return undefined;
   const { endpoint, region, bucket, prefix = '', ca } = upload;
   const at = ['record', 'upload'];
-  if (key === undefined) document.add(at, 'needs record.key: recordings in clear leave this machine for nowhere');
+  if (key === undefined) document.add(at, 'needs record.key: recordings in clear stay on this machine');
   if (!URL.canParse(endpoint)) document.add([...at, 'endpoint'], 'is not a URL');
   else if (endpoint.startsWith('http:') && !isLoopback(new URL(endpoint).hostname))
     document.add([...at, 'endpoint'], 'must be https: only loopback may be in clear');
