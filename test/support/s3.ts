@@ -51,11 +51,17 @@ export class S3Server {
   #child: ChildProcess | undefined;
   #port = 0;
 
-  /** @param directory - that it may fill */
-  constructor(program: Program, directory: string) {
+  private constructor(program: Program, directory: string) {
     this.#program = program;
     this.#directory = directory;
-    this.#relay.listen(0, '127.0.0.1');
+  }
+
+  /** One that is not started yet. @param directory - that it may fill */
+  static async prepare(directory: string, program: Program = s3rver): Promise<S3Server> {
+    const server = new S3Server(program, directory);
+    server.#relay.listen(0, '127.0.0.1');
+    await once(server.#relay, 'listening');
+    return server;
   }
 
   /** Of the relay, which is there from the beginning: without a server behind it ends every connection. */
@@ -96,7 +102,7 @@ export class S3Server {
     this.#relay.close();
   }
 
-  /** An object as anybody with these credentials gets it. Undefined: there is none. */
+  /** An object, for whoever has these credentials. Undefined: there is none. */
   async get(key: string): Promise<Buffer | undefined> {
     const answer = await this.#client.fetch(`http://127.0.0.1:${this.#port}/${this.bucket}/${key}`);
     const content = Buffer.from(await answer.arrayBuffer());
