@@ -16,7 +16,7 @@ export interface RecordingUploadOptions {
   /** Knows what is uploaded, across restarts. */
   readonly index: RecordingIndex;
   readonly bucket: S3Bucket;
-  /** Settles once the index knows what an earlier process left. Nothing is uploaded before. */
+  /** Settles once the index knows what an earlier process left. Nothing is uploaded before. Never rejects. */
   readonly ready: Promise<void>;
   readonly clock: Clock;
   /** Told of every attempt that failed. */

@@ -253,7 +253,8 @@ describe.each(Object.entries(s3Programs))('to %s', (name, program) => {
   });
 
   // s3rver stores whatever it gets.
-  (name === 's3rver' ? test.skip : test)('bytes that changed on their way are refused', async () => {
+  if (name === 's3rver') return;
+  test('bytes that changed on their way are refused', async () => {
     await server.start();
     const { endpoint, bucket, accessKeyId, secretAccessKey } = server;
     const where = { endpoint, bucket, accessKeyId, secretAccessKey, ca: undefined, region: 'us-east-1', prefix: '' };
