@@ -12,6 +12,7 @@ import { type Readers, readListener } from './config/listeners.ts';
 import { snakeCase } from './config/schema.ts';
 import { readSinks } from './config/sinks.ts';
 import type { Address, Config, UpstreamConfig } from './config/types.ts';
+import { readRecordUpload } from './config/upload.ts';
 import { readUpstream } from './config/upstreams.ts';
 import { type Limits, limits } from './core/limits.ts';
 
@@ -102,6 +103,7 @@ export function parseConfig(file: string, text: string): Config {
       oldKeys: (raw.record.old_keys ?? []).map(secret),
       retentionDays: raw.record.retention_days,
       bytesMax: raw.record.bytes_max,
+      upload: readRecordUpload(document, raw.record, read),
     },
     privacy: { key: secret(raw.privacy.key) },
     store: readStore(document, raw, read),

@@ -176,7 +176,7 @@ async function startServices(
   });
   closers.add('identity', () => identity.close());
 
-  const { recorder, recordings } = startRecording(config, materials, { audit, log, clock });
+  const { recorder, recordings } = startRecording(config, materials, { audit, metrics, log, clock });
   closers.add('record', () => recorder.close());
   closers.add('retention', recordings.stop);
 

@@ -10,6 +10,7 @@ import type {
   ListenerConfig,
   LoginConfig,
   PostgresUpstreamConfig,
+  RecordUploadConfig,
   SecretReference,
   SshLoginConfig,
   SshUpstreamConfig,
@@ -83,6 +84,14 @@ export interface ConsoleMaterials {
   readonly ca: string | undefined;
 }
 
+/** What `record.upload` refers to. */
+export interface RecordUploadMaterials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  /** PEM; undefined for the system's. */
+  readonly ca: string | undefined;
+}
+
 /** All that a configuration refers to. Held in memory only. */
 export interface Materials {
   readonly auditKey: Uint8Array;
@@ -93,6 +102,8 @@ export interface Materials {
   /** Recordings are encrypted with it; undefined: in clear. */
   readonly recordKey: Uint8Array | undefined;
   readonly oldRecordKeys: readonly Uint8Array[];
+  /** Of the bucket that recordings are uploaded to. */
+  readonly recordUpload: RecordUploadMaterials | undefined;
   readonly privacyKey: Uint8Array;
   readonly verificationKey: string | undefined;
   /** Of the channels that are told of requests for approval. */
@@ -131,6 +142,7 @@ export async function loadMaterials(config: Config): Promise<Materials> {
       })),
     ),
     ...(await recordSecrets(config)),
+    recordUpload: config.record.upload && (await recordUploadMaterials(config.record.upload)),
     privacyKey: await secret('privacy.key', config.privacy.key),
     verificationKey: verification && asText(await secret('policy.verification.key', verification.key)),
     store: await storeMaterials(config),
@@ -170,6 +182,14 @@ export async function recordSecrets(config: Config): Promise<Pick<Materials, 're
   return {
     recordKey: key === undefined ? undefined : await secret('record.key', key),
     oldRecordKeys: await Promise.all(oldKeys.map((one, index) => secret(`record.old_keys[${index}]`, one))),
+  };
+}
+
+async function recordUploadMaterials(upload: RecordUploadConfig): Promise<RecordUploadMaterials> {
+  return {
+    accessKeyId: asText(await secret('record.upload.access_key_id', upload.accessKeyId)),
+    secretAccessKey: asText(await secret('record.upload.secret_access_key', upload.secretAccessKey)),
+    ca: await authority('CA of record.upload', upload.ca),
   };
 }
 

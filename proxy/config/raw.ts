@@ -29,6 +29,7 @@ export interface RawConfig {
     readonly old_keys?: readonly string[];
     readonly retention_days?: number;
     readonly bytes_max?: number;
+    readonly upload?: RawRecordUpload;
   };
   readonly privacy: { readonly key: string };
   readonly listeners: readonly RawListener[];
@@ -40,6 +41,17 @@ export interface RawConfig {
   readonly history?: { readonly window_seconds: number };
   readonly mcp?: { readonly pins: string };
   readonly limits?: Readonly<Record<string, number>>;
+}
+
+/** `record.upload` of the file. */
+export interface RawRecordUpload {
+  readonly endpoint: string;
+  readonly region: string;
+  readonly bucket: string;
+  readonly prefix?: string;
+  readonly access_key_id: string;
+  readonly secret_access_key: string;
+  readonly ca?: string;
 }
 
 /** `notify` of the file. */

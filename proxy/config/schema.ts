@@ -242,6 +242,16 @@ export const configSchema = object(
         old_keys: { type: 'array', items: secret, minItems: 1, maxItems: 16 },
         retention_days: { type: 'integer', minimum: 1, maximum: 36_500 },
         bytes_max: { type: 'integer', minimum: 1024 * 1024 },
+        upload: object(
+          {
+            endpoint: { ...text, pattern: '^https?://[^/?#@]+/?$' },
+            region: { ...text, pattern: '^[a-z0-9-]+$' },
+            bucket: { ...text, pattern: '^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$' },
+            access_key_id: secret,
+            secret_access_key: secret,
+          },
+          { prefix: { ...text, pattern: '^[\\w-][\\w.-]*(/[\\w-][\\w.-]*)*$' }, ca: path },
+        ),
       },
     ),
     privacy: object({ key: secret }),

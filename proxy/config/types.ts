@@ -267,6 +267,20 @@ export interface ConsoleConfig {
   };
 }
 
+/** A bucket of S3 or of what speaks like it. */
+export interface RecordUploadConfig {
+  /** Without the bucket, which is the first part of the path there. */
+  readonly endpoint: string;
+  readonly region: string;
+  readonly bucket: string;
+  /** Of the keys, without a slash at its ends; empty for none. */
+  readonly prefix: string;
+  readonly accessKeyId: SecretReference;
+  readonly secretAccessKey: SecretReference;
+  /** Absolute path; undefined for the system's. */
+  readonly ca: string | undefined;
+}
+
 /** The configuration, parsed once and frozen. Paths are absolute; secrets are references. */
 export interface Config {
   /** The file it came from. */
@@ -301,6 +315,8 @@ export interface Config {
     readonly retentionDays: number | undefined;
     /** Of all recordings together. Undefined: no bound. */
     readonly bytesMax: number | undefined;
+    /** Where copies of recordings go. Undefined: nowhere. */
+    readonly upload: RecordUploadConfig | undefined;
   };
   readonly privacy: { readonly key: SecretReference };
   readonly store: StoreConfig;

@@ -1,4 +1,4 @@
-/** Bounds of what copies the audit trail to other places. Merged into `limits.ts`. */
+/** Bounds of what copies the audit trail and recordings to other places. Merged into `limits.ts`. */
 export const auditSinkLimits = {
   /** How often a sink that has everything looks for more. */
   auditSinkPollMs: 200,
@@ -16,4 +16,20 @@ export const auditSinkLimits = {
   auditSinkStallMs: 60_000,
   /** How long a stopping gateway goes on delivering. */
   auditSinkCloseMs: 2_000,
+  /** How often an upload of recordings that has nothing to do looks for more. */
+  recordUploadPollMs: 1_000,
+  /** The largest recording that is uploaded, which is what one PUT of S3 may have. */
+  recordUploadBytesMax: 5 * 1024 * 1024 * 1024,
+  /** Until an upload moves on, and until one recording is uploaded. */
+  recordUploadStallMs: 30_000,
+  recordUploadTimeoutMs: 3600_000,
+  /** Pauses between two failures, doubling from one to the other. There is no last attempt. */
+  recordUploadRetryMsMin: 500,
+  recordUploadRetryMsMax: 60_000,
+  /** Of an answer that says what was wrong. */
+  recordUploadAnswerBytesMax: 16 * 1024,
+  /** Days that a recording which is still to be uploaded stays past `record.retention_days`. */
+  recordUploadHoldDays: 30,
+  /** Where such recordings stay past `record.bytes_max`: up to so many times as much. */
+  recordUploadHoldBytesFactor: 2,
 } as const;

@@ -17,6 +17,10 @@ export interface Metrics extends MetricsPort {
   watchAuditSinks(lags: () => readonly { readonly sink: string; readonly lines: number }[]): void;
   /** A delivery of audit lines to a sink failed, and is tried again. */
   auditSinkFailed(sink: string): void;
+  /** Samples, at each scrape, how many recordings are still to be uploaded. */
+  watchRecordUpload(lag: () => number): void;
+  /** An upload of a recording failed, and is tried again. */
+  recordUploadFailed(): void;
   /** The revisions in force from now on; the earlier ones disappear from the page. */
   bundleActivated(revisions: { readonly bundle: string; readonly data: string }, nowMs: number): void;
   /** What happened between the gateway and an issuer: `discovered`, `jwks_refreshed`, `jwks_failed`, … */
@@ -46,6 +50,7 @@ export function createMetrics(options: { readonly process?: boolean } = {}): Met
   let lagSource = (): number => 0;
   let pendingSource = (): number => 0;
   let sinkLags: Parameters<Metrics['watchAuditSinks']>[0] = () => [];
+  let uploadLag = (): number => 0;
   const counter = (name: string, help: string, labelNames: string[]): Counter =>
     new Counter({ name, help, labelNames, registers });
   const histogram = (name: string, help: string, labelNames: string[], buckets = latencyBuckets): Histogram =>
@@ -78,6 +83,8 @@ export function createMetrics(options: { readonly process?: boolean } = {}): Met
   const sinkFailures = counter('sallyport_audit_sink_failures_total', 'Deliveries to an audit sink that failed.', [
     'sink',
   ]);
+  const uploadPending = gauge('sallyport_record_upload_pending', 'Recordings that are still to be uploaded.');
+  const uploadFailures = counter('sallyport_record_upload_failures_total', 'Uploads of a recording that failed.', []);
   const bundleInfo = gauge('sallyport_bundle_info', 'Always 1; the labels name the revisions in force.', [
     'bundle',
     'data',
@@ -153,6 +160,10 @@ export function createMetrics(options: { readonly process?: boolean } = {}): Met
     },
     // Sinks are named in the configuration, which bounds them.
     auditSinkFailed: (sink) => sinkFailures.inc({ sink }),
+    watchRecordUpload(lag) {
+      uploadLag = lag;
+    },
+    recordUploadFailed: () => uploadFailures.inc(),
     bundleActivated(revisions, nowMs) {
       bundleInfo.reset();
       bundleInfo.set({ bundle: revisions.bundle, data: revisions.data }, 1);
@@ -168,6 +179,7 @@ export function createMetrics(options: { readonly process?: boolean } = {}): Met
       auditLag.set(lagSource());
       approvalsPending.set(pendingSource());
       for (const { sink, lines } of sinkLags()) sinkLag.set({ sink }, lines);
+      uploadPending.set(uploadLag());
       return await registry.metrics();
     },
   };

@@ -87,6 +87,12 @@ export class RecordingIndex {
     this.#append(entry);
   }
 
+  /** Notes that a recording is in the bucket, of one that is still known. Never throws. */
+  uploaded(session: string, uploadedAt: string): void {
+    const entry = this.#entries.get(session);
+    if (entry !== undefined) this.put({ ...entry, uploaded_at: uploadedAt });
+  }
+
   /** Deletes a recording and forgets it. @throws Error of the file system; it is then still known */
   remove(entry: RecordingEntry): void {
     const file = join(this.#directory, entry.file);

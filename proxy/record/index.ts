@@ -6,3 +6,5 @@ export { type Frame, parseRecording, RecordingDamaged, readRecording } from './r
 export { createRecorder, type Recorder, type RecorderOptions } from './recorder.ts';
 export { type RetentionRules, startRetention } from './retention.ts';
 export type { RecordingEntry } from './synopsis.ts';
+export { RecordingUpload } from './upload.ts';
+export { type BucketOptions, S3Bucket } from './upload-s3.ts';

@@ -31,6 +31,8 @@ export interface RecordingEntry {
   readonly bytes: number;
   /** The key it is encrypted with; null when it is in clear. */
   readonly key_id: string | null;
+  /** When it was found to be in the bucket, of one that was uploaded. */
+  readonly uploaded_at?: string;
 }
 
 /** Sums a recording up: from its frames as they are written, or as they are read again. */

@@ -7,7 +7,15 @@ import type { Log } from '../core/log.ts';
 import type { Metrics } from '../metrics/registry.ts';
 import type { PolicyArchive } from '../policy/archive.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
-import { createRecorder, type RecordingEntry, RecordingIndex, recordingKey, startRetention } from '../record/index.ts';
+import {
+  createRecorder,
+  type RecordingEntry,
+  RecordingIndex,
+  RecordingUpload,
+  recordingKey,
+  S3Bucket,
+  startRetention,
+} from '../record/index.ts';
 import { asError, noMaterials, type Surroundings } from './surroundings.ts';
 
 /** Where every bundle and data document stays that was ever active: beside the trail that names them. */
@@ -47,11 +55,11 @@ export function startSinks(
   return sinks;
 }
 
-/** Recordings, their index, and how long they stay. */
+/** Recordings, their index, where copies of them go, and how long they stay. */
 export function startRecording(
   config: Config,
   materials: Materials,
-  { audit, log, clock }: Surroundings & { readonly audit: Audit },
+  { audit, metrics, log, clock }: Surroundings & { readonly audit: Audit; readonly metrics: Metrics },
 ) {
   const { directory, retentionDays: days, bytesMax } = config.record;
   const onError = (error: Error) => log.error('record', { error });
@@ -62,20 +70,52 @@ export function startRecording(
   const settled = index.settle(keys, settling.signal).catch((cause: unknown) => {
     onError(new Error('the index of recordings could not be settled', { cause }));
   });
+  const upload = startUpload(config, materials, { index, settled, metrics, log, clock });
+  const put = (entry: RecordingEntry) => {
+    index.put(entry);
+    upload?.offer(entry);
+  };
   const recorder = createRecorder({
-    ...{ directory, clock, key, index, onError },
+    ...{ directory, clock, key, index: { put }, onError },
     // What binds a recording to the signed heads of the trail.
     sealed: (recording) => audit.append({ event: 'recorded', members: '', own: { ...recording } }),
   });
-  const removed = ({ session, started_at }: RecordingEntry) => {
+  const removed = ({ session, started_at, uploaded_at }: RecordingEntry) => {
+    if (upload !== undefined && uploaded_at === undefined) log.error('recording removed, not uploaded', { session });
     log.info('recording removed', { session, started_at });
     audit.append({ event: 'removed', members: '', own: { session, started_at } });
   };
-  const stopRetention = startRetention(index, { days, bytesMax }, { clock, removed, onError });
+  const stopRetention = startRetention(
+    index,
+    { days, bytesMax, upload: upload !== undefined },
+    { clock, removed, onError },
+  );
   const stop = async () => {
     stopRetention();
     settling.abort();
-    await settled;
+    await Promise.all([settled, upload?.close()]);
   };
   return { recorder, recordings: { index, stop } };
+}
+
+/** Uploads run beside everything else: what fails there is logged and counted, and no session notices. */
+function startUpload(
+  { record: { directory, upload } }: Config,
+  { recordUpload: secrets }: Materials,
+  about: Omit<Surroundings, 'audit'> & {
+    readonly index: RecordingIndex;
+    readonly settled: Promise<void>;
+    readonly metrics: Metrics;
+  },
+): RecordingUpload | undefined {
+  if (upload === undefined || secrets === undefined) return undefined;
+  const { index, settled, metrics, log, clock } = about;
+  const bucket = new S3Bucket({ ...upload, ...secrets });
+  const onError = (error: Error) => {
+    metrics.recordUploadFailed();
+    log.error('record upload', { error });
+  };
+  const running = new RecordingUpload({ directory, index, bucket, ready: settled, clock, onError });
+  metrics.watchRecordUpload(() => running.lag);
+  return running;
 }

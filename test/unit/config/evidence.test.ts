@@ -114,3 +114,48 @@ describe('sinks', () => {
     expect(problemsOf(sinks(...lines))).toContain(problem);
   });
 });
+
+describe('uploads', () => {
+  const secrets = 'access_key_id: "env:S3_ID", secret_access_key: "file:./keys/s3"';
+  const upload = (more: string, key = ', key: env:RECORD') =>
+    `${key}, upload: { region: eu-central-1, ${secrets}, ${more} }`;
+
+  test('go to a bucket', () => {
+    const where = 'endpoint: "https://s3.example/", bucket: evidence, prefix: team/gateway-1, ca: ./ca.pem';
+    expect(parse('', upload(where)).record.upload).toEqual({
+      endpoint: 'https://s3.example',
+      region: 'eu-central-1',
+      bucket: 'evidence',
+      prefix: 'team/gateway-1',
+      accessKeyId: 'env:S3_ID',
+      secretAccessKey: 'file:/etc/sallyport/keys/s3',
+      ca: '/etc/sallyport/ca.pem',
+    });
+    expect(parse('').record.upload).toBeUndefined();
+  });
+
+  test.each([
+    [
+      'in clear to another machine',
+      'endpoint: "http://s3.example", bucket: evidence',
+      undefined,
+      'record.upload.endpoint: must be https',
+    ],
+    [
+      'of recordings in clear',
+      'endpoint: "https://s3.example", bucket: evidence',
+      '',
+      'record.upload: needs record.key',
+    ],
+    ['below a path', 'endpoint: "https://s3.example/x", bucket: evidence', undefined, 'record.upload.endpoint: '],
+    [
+      'out of its bucket',
+      'endpoint: "https://s3.example", bucket: evidence, prefix: a/../b',
+      undefined,
+      'record.upload.prefix: ',
+    ],
+    ['to no bucket', 'endpoint: "https://s3.example", bucket: a/b', undefined, 'record.upload.bucket: '],
+  ])('%s are an error', (_, where, key, problem) => {
+    expect(problemsOf('', upload(where, key))).toEqual([expect.stringContaining(problem)]);
+  });
+});

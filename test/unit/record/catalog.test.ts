@@ -1,6 +1,7 @@
 import { appendFileSync, existsSync, readFileSync, rmSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from '@jest/globals';
+import { limits } from '../../../proxy/core/limits.ts';
 import type { RecorderPort } from '../../../proxy/core/ports.ts';
 import { type RecordingEntry, RecordingIndex, recordingKey, startRetention } from '../../../proxy/record/index.ts';
 import { expired } from '../../../proxy/record/retention.ts';
@@ -194,6 +195,30 @@ describe('retention', () => {
     expect(names(undefined, total)).toEqual([]);
     expect(names(undefined, total - 1)).toEqual([idOf(1)]);
     expect(names(undefined, 0)).toEqual([idOf(1), idOf(2)]);
+  });
+
+  test('leaves what is still to be uploaded alone, up to a bound', async () => {
+    const { index } = await filled();
+    index.uploaded(idOf(2), '2026-11-22T12:00:00.000Z');
+    const names = (days: number | undefined, bytesMax: number | undefined, nowMs = clock.ms) =>
+      expired(index.oldestFirst, { days, bytesMax, upload: true }, nowMs).map(({ session }) => session);
+    const day = 86_400_000;
+    expect(names(1, undefined, clock.ms + 10 * day)).toEqual([idOf(2)]);
+    expect(names(1, undefined, clock.ms + (limits.recordUploadHoldDays + 2) * day)).toEqual([idOf(1), idOf(2)]);
+    const total = index.oldestFirst.reduce((sum, { bytes }) => sum + bytes, 0);
+    expect(names(undefined, total - 1)).toEqual([idOf(2)]);
+    const half = Math.ceil(total / limits.recordUploadHoldBytesFactor);
+    expect(names(undefined, half)).toEqual([idOf(2)]);
+    expect(names(undefined, half - 1)).toEqual([idOf(1), idOf(2)]);
+    expect(new RecordingIndex(directory, () => {}).get(idOf(2))?.uploaded_at).toBe('2026-11-22T12:00:00.000Z');
+  });
+
+  test('what is gone is not brought back by the end of its upload', async () => {
+    const { index } = await filled();
+    const [oldest] = index.oldestFirst;
+    if (oldest !== undefined) index.remove(oldest);
+    index.uploaded(idOf(1), '2026-11-22T12:00:00.000Z');
+    expect(index.get(idOf(1))).toBeUndefined();
   });
 
   test('removes the recording, and the index forgets it for good', async () => {
