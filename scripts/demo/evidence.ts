@@ -1,6 +1,6 @@
 /** What a step left behind: its audit events and the counters that moved. */
 import { readFile } from 'node:fs/promises';
-import type { JsonObject } from '../../proxy/core/types.ts';
+import type { Json, JsonObject } from '../../proxy/core/types.ts';
 import { parseTrail } from '../../test/support/gateway.ts';
 
 /** Counters by name with labels, as `/metrics` shows them. */
@@ -66,6 +66,10 @@ export function summary(event: JsonObject): string {
   const names = [
     'seq',
     'event',
+    'what',
+    'approval',
+    'approver',
+    'verdict',
     'decision_id',
     'effect',
     'action',
@@ -78,10 +82,15 @@ export function summary(event: JsonObject): string {
   const told = names.flatMap((name) => {
     const value = event[name];
     if (value === undefined || (Array.isArray(value) && value.length === 0)) return [];
-    const codes = Array.isArray(value) ? value.map((reason) => String(Object(reason).code)) : value;
-    return [[name, name === 'decision_id' ? String(value).slice(-8) : codes] as const];
+    return [[name, shortened(name, value)] as const];
   });
   return JSON.stringify(Object.fromEntries(told));
+}
+
+function shortened(name: string, value: Json): Json {
+  if (name === 'decision_id' || name === 'approval') return String(value).slice(-8);
+  if (name === 'approver') return String(Object(value).id);
+  return Array.isArray(value) ? value.map((reason) => String(Object(reason).code)) : value;
 }
 
 /** Leaves out what the gateway's own sessions did. */

@@ -8,7 +8,7 @@ import { runLine } from './client.ts';
 import { knownCustomer } from './dataset.ts';
 import { type Evidence, summary } from './evidence.ts';
 import { type DemoStack, shown } from './stack.ts';
-import { bold, cyan, dim, green, red, say, yellow } from './terminal.ts';
+import { cyan, green, heading, red, say, yellow } from './terminal.ts';
 
 /** What the chapters are told with. */
 export interface HttpChapter {
@@ -169,8 +169,4 @@ function ofOperations(events: readonly JsonObject[]): readonly JsonObject[] {
     .filter(({ action }) => action === 'connect' || action === 'tools/list')
     .map(({ decision_id }) => decision_id);
   return events.filter((event) => event.decision_id !== undefined && !opening.includes(event.decision_id));
-}
-
-function heading(title: string, why: string): void {
-  say(`\n${bold(title)}  ${dim(why)}`);
 }

@@ -1,5 +1,5 @@
 import { hostEntries } from './ssh-chapter.ts';
-import { type DemoStack, shop, shown } from './stack.ts';
+import { type DemoStack, replayLine, shop, shown } from './stack.ts';
 import { bold, dim } from './terminal.ts';
 
 /** What to paste to try the running demo by hand. */
@@ -25,14 +25,16 @@ ${bold('It stays up. Try it:')}
   ${dim('# any driver')}
   host ${host}, port ${port}, database ${shop.database}, user ${shop.login}, TLS with the CA ${ca}, password: a token
 
-${stack.ssh === undefined ? '' : sshInstructions(stack)}  ${dim('# for people, in a browser: sessions live and replayed, decisions; say that you are ana')}
+${stack.ssh === undefined ? '' : sshInstructions(stack)}  ${dim('# for people, in a browser: what waits, sessions live and replayed, decisions; say that you are ana')}
   ${stack.consoleUrl}
+  SALLYPORT_API=${stack.consoleUrl} scripts/sallyport approvals list   ${dim('# while an agent’s DELETE waits')}
   SALLYPORT_API=${stack.consoleUrl} scripts/sallyport sessions list
 
   ${dim('# what was decided, and what was seen')}
   scripts/sallyport audit tail --file ${shown(stack.files.auditFile)}
-  scripts/sallyport audit verify --file ${shown(stack.files.auditFile)} --key file:${shown(stack.files.auditKeyFile)}
-  ls -R ${shown(stack.files.recordDirectory)}   ${dim('# then: scripts/sallyport replay FILE')}
+  scripts/sallyport audit verify --file ${shown(stack.files.auditFile)} --public-key ${shown(stack.publicKeyFile)}
+  scripts/sallyport replay --list --config ${shown(stack.files.configFile)}
+  ${replayLine(stack, 'SESSION')}
   curl ${stack.adminUrl}/metrics
   curl ${stack.adminUrl}/readyz
 

@@ -3,17 +3,17 @@
  * story, and fails when a step differs from what it should show. `--without-sshd` is for seeing what it does on a machine
  * that has none.
  */
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
+import { tellApprovals } from './approval-chapter.ts';
 import { connect } from './client.ts';
 import { Evidence, summary } from './evidence.ts';
+import { tellEvidence } from './evidence-chapter.ts';
 import { howToGet, lacking } from './host.ts';
 import { tellHttp, tellMcp } from './http-chapter.ts';
 import { instructions } from './instructions.ts';
 import { tellSsh } from './ssh-chapter.ts';
-import { agents, type DemoStack, shown, startStack } from './stack.ts';
+import { agents, type DemoStack, startStack } from './stack.ts';
 import { type Answer, type Refused, type Step, story } from './story.ts';
 import { bold, cyan, dim, green, red, say, table, yellow } from './terminal.ts';
 
@@ -138,23 +138,6 @@ async function tellLogin(stack: DemoStack): Promise<pg.Client> {
   return client;
 }
 
-async function tellEvidence(stack: DemoStack): Promise<void> {
-  say(
-    `\n${bold('The evidence')}  ${dim('Every line of the trail is sealed and chained; recordings hold what the client saw.')}`,
-  );
-  const { auditFile, auditKeyFile, recordDirectory } = stack.files;
-  const verified = await stack.cli(['audit', 'verify', '--file', auditFile, '--key', `file:${auditKeyFile}`]);
-  say(verified.output.trimEnd().replace(/^/gm, '  '));
-  if (verified.code !== 0) differences.push('The evidence: the trail does not verify');
-  const recordings = await readdir(recordDirectory, { recursive: true });
-  const [recording] = recordings
-    .filter((name) => name.endsWith('.sprec'))
-    .toSorted()
-    .toReversed();
-  if (recording === undefined) differences.push('The evidence: there is no recording');
-  else say(`  recorded in   ${shown(join(recordDirectory, recording))}`);
-}
-
 async function main(): Promise<number> {
   let stack: DemoStack | undefined;
   const interrupted = new Promise<'interrupted'>((resolve) => {
@@ -174,7 +157,8 @@ async function main(): Promise<number> {
     else say(`\n${bold('SSH')}  ${dim('This chapter is left out.')}\n  ${absent}`);
     await tellHttp({ stack, evidence, agent, differs });
     await tellMcp({ stack, evidence, agent, differs });
-    await tellEvidence(stack);
+    await tellApprovals({ stack, evidence, agent, differs, patienceSeconds: options.once ? 0 : 45 });
+    await tellEvidence({ stack, differs });
     if (differences.length > 0) {
       say(`\n${red('Not as it should be:')}\n${differences.map((difference) => `  ${difference}`).join('\n')}`);
     } else say(`\n${green('Every step went as it should.')}`);

@@ -1,7 +1,7 @@
 /** Tells the SSH chapter with the ssh and scp of this machine: from a token to what is left of it all in the recordings. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { JsonObject } from '../../proxy/core/types.ts';
 import { agentEnvironment, connect, runLine } from './client.ts';
@@ -9,8 +9,8 @@ import { knownCustomer } from './dataset.ts';
 import { type Evidence, summary } from './evidence.ts';
 import { planted } from './host.ts';
 import { type SshStep, sshStory } from './ssh-story.ts';
-import { type DemoStack, freePort, repository, shown } from './stack.ts';
-import { bold, cyan, dim, green, red, say, table, yellow } from './terminal.ts';
+import { type DemoStack, freePort, replayLine, repository, sallyport, shown } from './stack.ts';
+import { cyan, dim, green, heading, output, red, said, say, table, yellow } from './terminal.ts';
 
 /** What the chapter is told with. */
 export interface SshChapter {
@@ -44,7 +44,6 @@ export async function tellSsh(chapter: SshChapter): Promise<void> {
 async function tellEntrance({ stack, agent, differs }: SshChapter, port: number): Promise<boolean> {
   const title = 'SSH: a certificate for a token';
   heading(title, 'The agent has a key of its own and a certificate for some minutes; it never has a key of the host.');
-  const sallyport = shown(join(repository, 'scripts/sallyport'));
   const directory = shown(join(dirname(stack.files.configFile), 'agent'));
   const who = `--directory ${directory} --agent ${agent} --profile ${shown(stack.profileFile)}`;
 
@@ -188,14 +187,7 @@ async function listening(port: number, ended: Promise<unknown>): Promise<boolean
 async function tellRecording({ stack, differs }: SshChapter, session: string): Promise<void> {
   const title = 'What was recorded of the first one';
   heading(title, 'What the client saw, and when: masked before it was written.');
-  const { recordDirectory } = stack.files;
-  const names = await readdir(recordDirectory, { recursive: true });
-  const name = names.find((one) => session !== '' && one.endsWith(`${session}.sprec`));
-  if (name === undefined) {
-    differs(title, 'there is no recording');
-    return;
-  }
-  const replay = `${shown(join(repository, 'scripts/sallyport'))} replay ${shown(join(recordDirectory, name))}`;
+  const replay = replayLine(stack, session);
   say(`  ${cyan('you')}     ${replay}`);
   const { code, output: printed } = await runLine(replay);
   // What comes before the first time stamp says whose session it is.
@@ -203,16 +195,4 @@ async function tellRecording({ stack, differs }: SshChapter, session: string): P
   if (code !== 0) differs(title, `exit ${code}`);
   if (!printed.includes('[redacted]')) differs(title, 'nothing in it is masked');
   if (Object.values(planted).some((value) => printed.includes(value))) differs(title, 'a value was recorded unmasked');
-}
-
-function heading(title: string, why: string): void {
-  say(`\n${bold(title)}  ${dim(why)}`);
-}
-
-function said(who: string, line: string): void {
-  say(`  ${cyan(who.padEnd(7))} ${line.replaceAll('\n', `\n${' '.repeat(10)}`)}`);
-}
-
-function output(text: string): void {
-  if (text.trim() !== '') say(text.replaceAll('\r', '').trimEnd().replace(/^/gm, ' '.repeat(10)));
 }

@@ -16,6 +16,7 @@ import { startPostgres } from '../../test/support/postgres.ts';
 import type { SshServer } from '../../test/support/sshd.ts';
 import { crmRoutes, type DemoServer, startCrm } from './crm.ts';
 import { datasetSql, roleSql, schemaSql } from './dataset.ts';
+import { writeEvidenceKeys } from './evidence-keys.ts';
 import { hostData, startHost } from './host.ts';
 import { startTools } from './tools.ts';
 
@@ -24,6 +25,11 @@ export const repository = join(import.meta.dirname, '../..');
 
 /** The shop's database and the name under which agents log in to it. */
 export const shop = { database: 'shop', login: 'agent' } as const;
+
+/** What a person of the group `dba` looks at before it runs: each DELETE that policy allows. */
+export const approvalTerms = {
+  sql: { approve: { delete: { groups: ['dba'], mode: 'wait', wait_seconds: 90 } } },
+} as const;
 
 /** The agents the provider knows, with their groups. */
 export const agents: Readonly<Record<string, readonly string[]>> = {
@@ -50,6 +56,8 @@ export interface DemoStack {
   /** The console, for a browser; {@link people} sign in by saying who they are. */
   readonly consoleUrl: string;
   readonly files: GatewayFiles;
+  /** What whoever has to be convinced needs, and nothing secret. */
+  readonly publicKeyFile: string;
   /** Agents and the references to their secrets, for `sallyport token`. */
   readonly profileFile: string;
   readonly logFile: string;
@@ -138,7 +146,8 @@ async function start(
       { clientId: 'sallyport-cli' },
     ],
   });
-  const data = await repositoryData();
+  const data = merge(await repositoryData(), approvalTerms);
+  const keys = await writeEvidenceKeys(directory);
   const files = await writeGatewayFiles({
     directory,
     issuer: oidc.issuer,
@@ -158,7 +167,7 @@ async function start(
       },
     ],
     http: { port: httpPort, upstreams: [crmUpstream(crm, apiKey), toolsUpstream(tools)] },
-    config: { console: consoleConfig(oidc.issuer, consolePort) },
+    config: { console: consoleConfig(oidc.issuer, consolePort), ...keys.config },
     ...(host && { ssh: { port: sshPort, upstreams: [hostUpstream(host)] } }),
   });
   const logFile = join(directory, 'gateway.log');
@@ -179,6 +188,7 @@ async function start(
     adminUrl: `http://127.0.0.1:${adminPort}`,
     consoleUrl,
     files,
+    publicKeyFile: keys.publicKeyFile,
     profileFile,
     logFile,
     ended,
@@ -297,4 +307,12 @@ function tryPort(port: number): Promise<number | undefined> {
 export function shown(path: string): string {
   const short = relative(process.cwd(), path);
   return short.startsWith('..') ? path : short;
+}
+
+/** The `sallyport` of this checkout, as one would type it. */
+export const sallyport = shown(join(repository, 'scripts/sallyport'));
+
+/** What shows the recording of a session. */
+export function replayLine({ files }: DemoStack, session: string): string {
+  return `${sallyport} replay ${session} --config ${shown(files.configFile)}`;
 }

@@ -16,6 +16,21 @@ export function say(text = ''): void {
   process.stdout.write(`${text}\n`);
 }
 
+/** A step begins. */
+export function heading(title: string, why: string): void {
+  say(`\n${bold(title)}  ${dim(why)}`);
+}
+
+/** What somebody typed. */
+export function said(who: string, line: string): void {
+  say(`  ${cyan(who.padEnd(7))} ${line.replaceAll('\n', `\n${' '.repeat(10)}`)}`);
+}
+
+/** What a program printed. */
+export function output(text: string): void {
+  if (text.trim() !== '') say(text.replaceAll('\r', '').trimEnd().replace(/^/gm, ' '.repeat(10)));
+}
+
 /** Rows as a table of at most `most` of them, indented. */
 export function table(columns: readonly string[], rows: readonly (readonly string[])[], most = 5): string {
   const shown = rows.slice(0, most);

@@ -5,7 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { lacking } from '../../scripts/demo/host.ts';
+import { inPath, lacking } from '../../scripts/demo/host.ts';
 
 const repository = join(import.meta.dirname, '../..');
 let parent: string;
@@ -44,6 +44,21 @@ async function run(...options: readonly string[]): Promise<string> {
 test('the demo tells its story, and each step goes as it should', async () => {
   const told = await run();
   expect(told).toContain('***@example.com');
+  expect(told).not.toContain('oidc-provider');
+  if (process.env.CI === 'true') expect(inPath('psql')).toBe(true);
+  if (inPath('psql')) {
+    expect(told).toMatch(/NOTICE: .*Approval \w+ was asked of dba/);
+    expect(told).toMatch(/look +http:\/\/127\.0\.0\.1:\d+\/approvals\/(\w+) .*\n.*approvals approve \1 --reason/);
+    expect(told).toMatch(/ is approved\n +DELETE 1\n/);
+    const step = (title: string) => told.slice(told.indexOf(`\n${title}  `)).split('\n\n')[0];
+    const events = step('A DELETE that waits for a person')?.match(/"(event":"held|what":"\w+)"/g);
+    expect(events?.map((event) => event.split('"')[3])).toEqual(['filed', 'held', 'voted', 'used']);
+    expect(step('The same once more')).toMatch(/ is denied\n +ERROR: .*Keep this one\./);
+    expect(step('And again')).toContain('(1 row)');
+    expect(step('What was recorded of the one that ran')).toMatch(/> DELETE FROM.*\n.*< ok DELETE 1/);
+  } else expect(told).toContain('This machine lacks psql.');
+  expect(told).toMatch(/\n +signed +\d+ head/);
+  expect(told).toContain('every part is what the gateway wrote');
   const absent = lacking(directory);
   if (process.env.CI === 'true') expect(absent).toBeUndefined();
   if (absent !== undefined) {
@@ -66,7 +81,7 @@ test('the demo tells its story, and each step goes as it should', async () => {
   }
   expect(told).toContain('lines of INFO:\n          3\n');
   expect(told.slice(told.indexOf('\nThe database through a tunnel'))).toContain('***4321');
-  expect(told).toMatch(/replay \S+\.sprec\n.*> tail -n 3 app\/app\.log/);
+  expect(told).toMatch(/replay \w+ --config \S+\n.*> tail -n 3 app\/app\.log/);
 }, 180_000);
 
 test('where there is no sshd, it says how to get one and goes on', async () => {

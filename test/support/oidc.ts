@@ -279,12 +279,22 @@ function makeProvider(
       return applications.length > 0 ? memoryAdapter() : forgetful;
     },
     jwks: { keys: [...keys] },
-    ttl: { ClientCredentials: (_context, token) => token.resourceServer?.accessTokenTTL ?? 300, IdToken: 300 },
+    // Whatever is not said here the provider complains about, on the standard output of whoever started it.
+    ttl: {
+      ...{ IdToken: 300, DeviceCode: 600, Interaction: 600, Session: 3600, Grant: 3600 },
+      AccessToken: (_context, token) => token.resourceServer?.accessTokenTTL ?? 300,
+      ClientCredentials: (_context, token) => token.resourceServer?.accessTokenTTL ?? 300,
+    },
     cookies: { keys: [randomBytes(16).toString('hex')] },
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
-      deviceFlow: { enabled: applications.length > 0 },
+      deviceFlow: {
+        enabled: applications.length > 0,
+        successSource: (context) => {
+          context.body = '<!doctype html><html lang="en"><title>Signed in</title><h1>Signed in</h1></html>';
+        },
+      },
       resourceIndicators: {
         enabled: true,
         defaultResource: () => `${issuer}/default`,
