@@ -11,17 +11,17 @@ export const services: readonly Mutant[] = [
   {
     name: 'what policy does not allow is refused',
     file: gate,
-    find: "if (decision.effect !== 'allow') return",
-    replace: "if (decision.effect === 'require_approval') return",
+    find: "if (decision.effect === 'allow') return this.#admit(",
+    replace: "if (decision.effect !== 'require_approval') return this.#admit(",
     tests: ['postgres-statements'],
     only: 'more than one statement|may do still works',
   },
   {
     name: 'nothing is permitted that is not in the trail',
     file: gate,
-    find: '      return this.#refuse(session, draft, decisionId, fault, decision);\n    }\n    prepared.allowed.inc();',
+    find: '      return this.#answers.refuse(held, fault, decision);\n    }\n    prepared.allowed.inc();',
     replace:
-      '      if (fault.code !== fault.code) return this.#refuse(session, draft, decisionId, fault, decision);\n    }\n    prepared.allowed.inc();',
+      '      if (fault.code !== fault.code) return this.#answers.refuse(held, fault, decision);\n    }\n    prepared.allowed.inc();',
     tests: session,
     only: 'a part of the gateway fails',
   },
