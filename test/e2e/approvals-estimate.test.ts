@@ -15,12 +15,19 @@ let silent: TestGateway;
 
 beforeAll(async () => {
   postgres = await startPostgres();
-  gateway = await startTestGateway({ postgres, data: { sql: { ...access, estimate: true } } });
+  gateway = await startTestGateway({
+    postgres,
+    data: { sql: { ...access, estimate: true, functions: ['scratch.of_a_user'] } },
+  });
   silent = await startTestGateway({ postgres, data: { sql: access } });
   await gateway.sql(
     `INSERT INTO scratch.notes (author, note) SELECT 'estimated', 'n' || i FROM generate_series(1, 500) AS i`,
   );
   await gateway.sql('ANALYZE scratch.notes');
+  // Immutable, so that planning a statement with it would run it.
+  await gateway.sql(
+    `CREATE FUNCTION scratch.of_a_user() RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN 'x'; END $$`,
+  );
 });
 afterAll(async () => {
   await silent.stop();
@@ -104,6 +111,13 @@ describe('an estimate', () => {
       `DELETE FROM scratch.notes WHERE author = 'estimated' AND note <> ''`,
     );
     expect(later.rows).toEqual(expect.any(Number));
+  });
+
+  test('is refused to the gateway by policy where planning would run a function of a user', async () => {
+    const client = await gateway.connect();
+    const sql = 'DELETE FROM scratch.notes WHERE author = scratch.of_a_user()';
+    expect(await estimateOf(gateway, client, sql)).toEqual({});
+    expect((await explained(gateway)).at(-1)).toMatchObject({ effect: 'deny', subject: { type: 'gateway' } });
   });
 
   test('is not asked for where the configuration does not say so', async () => {
