@@ -1,6 +1,11 @@
 import type { Approval, Notice } from '../core/approvals.ts';
 import { limits } from '../core/limits.ts';
 
+/** Whether nobody but its own requester let it through. */
+export function brokeGlass({ votes }: Approval): boolean {
+  return votes.some((vote) => vote.brokeGlass === true);
+}
+
 /** A way to tell people. */
 export interface Channel {
   readonly name: string;

@@ -4,7 +4,7 @@ import { asGatewayError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
 import type { Clock } from '../core/ports.ts';
 import type { Principal } from '../core/types.ts';
-import { type Channel, post } from './channel.ts';
+import { brokeGlass, type Channel, post } from './channel.ts';
 
 /** A workspace, and who its people are to the gateway. */
 export interface SlackOptions {
@@ -42,7 +42,7 @@ export class Slack implements Channel {
     if (asks && approval.state !== 'pending') return;
     const text = asks
       ? `Approval ${approval.id} is wanted.`
-      : `Approval ${approval.id} is ${state}.${byWhom(approval)}`;
+      : `${brokeGlass(approval) ? ':rotating_light: The glass was broken. ' : ''}Approval ${approval.id} is ${state}.${byWhom(approval)}`;
     await this.#call('chat.postMessage', { channel, text, ...(asks && { blocks: blocksOf(approval) }) });
   }
 
@@ -116,12 +116,16 @@ function clickOf(rawBody: Buffer) {
 }
 
 function byWhom({ votes }: Approval): string {
-  return votes.map(({ approver, verdict, reason }) => ` ${verdict} by ${approver.id}: ${reason}`).join(';');
+  return votes
+    .map(({ approver, verdict, reason, brokeGlass: alone }) =>
+      alone ? ` let through alone by ${approver.id}: ${reason}` : ` ${verdict} by ${approver.id}: ${reason}`,
+    )
+    .join(';');
 }
 
 /** What will run, where, for whom and why it was held; then a field for a reason, and two buttons. */
 function blocksOf(approval: Approval): readonly object[] {
-  const { id, subject, chain, upstream, action, resource, operation, reasons } = approval;
+  const { id, subject, chain, upstream, action, resource, operation, reasons, estimate } = approval;
   const who = [subject, ...chain].map((principal) => principal.id).join(' for ');
   const text = JSON.stringify(operation.text ?? operation, undefined, 1).slice(0, 2_000);
   const section = (words: string) => ({ type: 'section', text: { type: 'plain_text', text: words.slice(0, 3_000) } });
@@ -134,6 +138,7 @@ function blocksOf(approval: Approval): readonly object[] {
     section(`${who} wants to ${action} at ${upstream} (${resource.id})`),
     section(text),
     section(reasons.map(({ message }) => message).join(' ')),
+    ...(typeof estimate.rows === 'number' ? [section(`It would affect about ${estimate.rows} rows.`)] : []),
     {
       ...{ type: 'input', block_id: 'reason', optional: !approval.reasonRequired },
       label: { type: 'plain_text', text: 'Reason' },

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import type { Approval, Notice } from '../core/approvals.ts';
 import type { Clock } from '../core/ports.ts';
-import { type Channel, post } from './channel.ts';
+import { brokeGlass, type Channel, post } from './channel.ts';
 
 /** Where a webhook goes. */
 export interface WebhookOptions {
@@ -38,5 +38,7 @@ export function webhook({ name, url, secret, clock }: WebhookOptions): Channel {
 }
 
 function eventOf({ state }: Notice, approval: Approval, nowMs: number) {
-  return { type: `approval.${state}`, timestamp: new Date(nowMs).toISOString(), data: approval };
+  // A name of its own, so that a receiver can ring louder bells.
+  const what = state === 'approved' && brokeGlass(approval) ? 'broken_glass' : state;
+  return { type: `approval.${what}`, timestamp: new Date(nowMs).toISOString(), data: approval };
 }

@@ -7,9 +7,11 @@ const help = `sallyport approvals list [--all] [--json]
 sallyport approvals show ID [--json]
 sallyport approvals approve ID [--reason TEXT] [--json]
 sallyport approvals deny    ID [--reason TEXT] [--json]
+sallyport approvals break-glass ID --reason TEXT [--json]
       all with [--api URL] [--token-file FILE | --token-command COMMAND] [--ca FILE]
 
 What policies hold for a person to look at: those that wait (--all: decided ones, too), one in full, and one's word on it.
+break-glass lets one's own request through without approvers, where policy offers that for emergencies: everybody is told.
 ${apiHelp}`;
 
 /** `sallyport approvals`. */
@@ -24,15 +26,20 @@ export const run: Command = async (args, io) => {
     return 0;
   }
   const [name, id, ...further] = positionals;
-  const wantsId = name === 'show' || name === 'approve' || name === 'deny';
+  const breaks = name === 'break-glass';
+  const wantsId = name === 'show' || name === 'approve' || name === 'deny' || breaks;
   if ((name !== 'list' && !wantsId) || wantsId !== (id !== undefined) || further.length > 0) throw new UsageError(help);
   if (id !== undefined && !/^[\w-]{1,64}$/.test(id)) throw new UsageError('ID is that of a request, as list prints it');
+  if (breaks && (values.reason ?? '').trim() === '') throw new UsageError('break-glass needs --reason TEXT');
   const api = await openApi(values, io);
   if (id === undefined) return await list(api, values, io);
   const answered =
     name === 'show'
       ? await api.ask('GET', `/api/approvals/${id}`)
-      : await api.ask('POST', `/api/approvals/${id}/decision`, { verdict: name ?? '', reason: values.reason ?? '' });
+      : await api.ask('POST', `/api/approvals/${id}/${breaks ? 'break-glass' : 'decision'}`, {
+          ...(!breaks && { verdict: name ?? '' }),
+          reason: values.reason ?? '',
+        });
   if (values.json) io.stdout.write(`${JSON.stringify(answered)}\n`);
   else writeLines(io, name === 'show' ? whole(answered) : [`${id} is ${state(answered)}`]);
   return 0;
@@ -78,8 +85,8 @@ function whole(approval: JsonObject): string[] {
     ...brief(approval),
     ...Object.entries(facts).map(([name, value]) => `  ${name.padEnd(12)}${said(value)}`),
     ...objectsIn(approval.votes).map(
-      ({ approver, verdict, reason, at }) =>
-        `  ${said(asObject(approver).id)}: ${said(verdict)} ${said(at)} ${said(reason)}`,
+      ({ approver, verdict, reason, at, broke_glass: alone }) =>
+        `  ${said(asObject(approver).id)}: ${alone ? 'broke the glass' : said(verdict)} ${said(at)} ${said(reason)}`,
     ),
   ];
 }

@@ -1,7 +1,9 @@
 /** Everything about an operation that policy wants a person to look at: grants, requests, waits. */
-import type { Approval, Grant } from './approvals.ts';
+import type { Approval } from './approvals.ts';
 import { operationDigest, shapeDigest } from './digest.ts';
 import { asGatewayError } from './errors.ts';
+import { estimated } from './hold-estimate.ts';
+import { approvalDocument, documents, grantsAmong, grantsOf, isFor } from './hold-grants.ts';
 import { abandonedFault, deniedFault, expiredFault, outdatedFault, pendingFault, pendingWords } from './hold-words.ts';
 import type { Limits } from './limits.ts';
 import type { ApprovalPort, AuditPort, Authorization, Clock, HistoryPort, MetricsPort } from './ports.ts';
@@ -140,7 +142,7 @@ export class Holds {
       const standing = known.find(({ id, state }) => id === asked?.id && state === 'pending');
       const filed = standing
         ? { approval: standing }
-        : await this.#file({ ...held, decision }, place, accessRequest, granting);
+        : await this.#file({ ...held, decision }, place, accessRequest, known, granting);
       if ('refusal' in filed) return filed;
       const untilMs = this.#waitsUntil(held, place, accessRequest);
       if (asked?.id !== filed.approval.id) this.#audited({ ...held, decision }, filed.approval, untilMs);
@@ -198,6 +200,7 @@ export class Holds {
     held: Held<Plan>,
     place: Place,
     request: AccessRequest,
+    known: readonly Approval[],
     granting: readonly Approval[],
   ): Promise<{ readonly approval: Approval } | { readonly refusal: Refusal }> {
     const { session, draft, decision } = held;
@@ -209,6 +212,7 @@ export class Holds {
     const { approvals, history, clock, limits } = this.#services;
     const { identity, init } = session;
     const { action, resource } = draft.facts;
+    const isFiled = known.some((one) => one.state === 'pending' && isFor(one, place, decision));
     const ttlMs = Math.min(request.ttlSeconds, limits.approvalTtlSecondsMax) * 1000;
     const approval = await approvals.file({
       digest: place.digest,
@@ -227,7 +231,8 @@ export class Holds {
       operation: this.#described(held, supposed.decision),
       reasons: decision.reasons,
       history: history.read(identity, init.upstream),
-      estimate: {},
+      // Of a request that is filed already, nothing is asked again.
+      estimate: isFiled ? {} : await estimated(held.terms, limits.approvalEstimateMs),
       groups: request.groups,
       quorum: request.quorum,
       uses: request.uses,
@@ -344,48 +349,6 @@ function placeOf<Plan>({ session, draft, terms }: Held<Plan>, startedMs: number)
 /** The facts may not say any more what would run: labels or the catalog changed since they were made. */
 function isOutdated<Plan>({ session, terms }: Held<Plan>, { epoch }: Place): boolean {
   return session.epoch !== epoch || terms.current?.() === false;
-}
-
-/** The approved ones that together satisfy the most, none without need; those for exactly this operation first. */
-function grantsAmong(known: readonly Approval[], { digest, shape }: Place): readonly Approval[] {
-  const approved = known.filter((one) => one.state === 'approved');
-  const exact = approved.filter((one) => one.digest === digest);
-  const alike = approved.filter((one) => one.digest !== digest && shape !== undefined && one.shape === shape);
-  const satisfied = new Set<string>();
-  return [...exact, ...alike].filter((one) => {
-    const fresh = one.grants.map(pair).filter((grant) => !satisfied.has(grant));
-    for (const grant of fresh) satisfied.add(grant);
-    return fresh.length > 0;
-  });
-}
-
-function isFor(approval: Approval, { digest }: Place, decision: Decision): boolean {
-  const asked = new Set(grantsOf(decision).map(pair));
-  return approval.digest === digest && approval.grants.some((grant) => asked.has(pair(grant)));
-}
-
-function grantsOf({ reasons }: Decision): readonly Grant[] {
-  return reasons.map(({ policy, code }) => ({ policy, code }));
-}
-
-function pair({ policy, code }: Grant): string {
-  return JSON.stringify([policy, code]);
-}
-
-function documents(grants: readonly Grant[]): readonly JsonObject[] {
-  return grants.map(({ policy, code }) => ({ policy, code }));
-}
-
-/** `context.approval` of the decision contract. */
-function approvalDocument(granting: readonly Approval[]): JsonObject {
-  const [first] = granting;
-  const vote = first?.votes.findLast(({ verdict }) => verdict === 'approve');
-  return {
-    id: first?.id ?? '',
-    ...(vote && { approved_by: vote.approver.id, approved_at: new Date(vote.atMs).toISOString() }),
-    ...(first && { expires_at: new Date(Math.min(...granting.map((one) => one.expiresAtMs))).toISOString() }),
-    grants: documents(granting.flatMap((one) => one.grants)),
-  };
 }
 
 function principal({ issuer, id, groups }: { issuer: string; id: string; groups: readonly string[] }) {

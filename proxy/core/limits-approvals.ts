@@ -16,6 +16,8 @@ export const approvalLimits = {
   approvalsPerOperationMax: 16,
   /** The description of an operation for its approvers, as JSON. */
   approvalOperationBytesMax: 64 * 1024,
+  /** What the gateway may take to find out something for approvers before it files a request without it. */
+  approvalEstimateMs: 2_000,
   /** People who must agree, and uses of one grant, at most. */
   approvalQuorumMax: 32,
   approvalUsesMax: 1_000,

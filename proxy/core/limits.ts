@@ -55,6 +55,7 @@ export const limits = {
   /** One answer to a query of the gateway's own (the catalog). */
   postgresOwnResultBytesMax: 64 * 1024 * 1024,
   postgresOwnQueryTimeoutMs: 30_000,
+  postgresEstimatesQueuedMax: 16,
 
   // policy
   policyInputBytesMax: 256 * 1024,

@@ -193,6 +193,12 @@ export interface HoldTerms {
   readonly bound?: (() => JsonObject | undefined) | undefined;
   /** What approvers see besides what the trail keeps of the operation: bound values, those that nobody may keep as hashes. */
   readonly describe?: ((decision: Decision) => JsonObject) | undefined;
+  /**
+   * Finds out more for approvers, such as how many rows it would affect, as an operation of the gateway's own. Numbers and
+   * words of the gateway: no value of the operation or of the upstream. Asked once, before people are; after
+   * `approvalEstimateMs` it is given up, and so is what rejects.
+   */
+  readonly estimate?: ((signal: AbortSignal) => Promise<JsonObject>) | undefined;
   /** Asked after a wait: whether the facts still say what would run. */
   readonly current?: (() => boolean) | undefined;
 }

@@ -100,6 +100,34 @@ describeBrowser('the console in a browser', () => {
     expect(complaints).toEqual([]);
   });
 
+  test('breaks the glass for the person behind the agent, once they have said why and meant it', async () => {
+    const chain = [{ issuer: gateway.oidc.issuer, id: 'vera', groups: ['staff'] }];
+    const held = desk.file({ breakGlass: true, chain, operation: { text: 'DELETE FROM public.outage' } });
+    desk.file({ chain, operation: { text: 'DELETE FROM public.offered_by_nobody' } });
+    const { page, complaints } = await open({ phone: true });
+    await signIn(page, 'vera');
+    const card = page.getByRole('article').filter({ hasText: 'public.outage' });
+    await card.getByText('about 1,204 rows').waitFor();
+    await card.getByRole('button', { name: 'Break the glass…' }).click();
+    await card.getByRole('alert').first().waitFor();
+    expect(await violations(page)).toEqual([]);
+    await picture(page, 'phone-break-glass');
+    const confirm = card.getByRole('button', { name: 'Break the glass and run it' });
+    await confirm.click();
+    await card.getByText('Write a reason first.').waitFor();
+    expect((await desk.get(held.id))?.state).toBe('pending');
+    await card.getByLabel('Why it cannot wait').fill('the shop is down');
+    await confirm.click();
+    await card.getByText('broke the glass').waitFor();
+    expect((await held.decided).votes).toMatchObject([
+      { approver: { id: 'vera' }, reason: 'the shop is down', channel: 'console', brokeGlass: true },
+    ]);
+    const other = page.getByRole('article').filter({ hasText: 'public.offered_by_nobody' });
+    await other.getByText('somebody else has to decide').waitFor();
+    expect(await other.getByRole('button', { name: 'Break the glass…' }).count()).toBe(0);
+    expect(complaints).toEqual([]);
+  });
+
   test('shows what comes in by itself, and a denial by somebody else', async () => {
     const { page } = await open();
     await signIn(page, url, 'ana');

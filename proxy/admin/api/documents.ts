@@ -27,9 +27,10 @@ export function approvalDocument(approval: Approval): JsonObject {
     break_glass: approval.breakGlass,
     requested_at: time(approval.requestedAtMs),
     expires_at: time(approval.expiresAtMs),
-    votes: approval.votes.map(({ approver, verdict, reason, channel, clientAddress, atMs }) => ({
+    votes: approval.votes.map(({ approver, verdict, reason, channel, clientAddress, atMs, brokeGlass }) => ({
       approver: principalDocument(approver),
       ...{ verdict, reason, channel, client_address: clientAddress, at: time(atMs) },
+      ...(brokeGlass && { broke_glass: true }),
     })),
     used: approval.used.map(({ decisionId, atMs, outcome }) => ({ decision_id: decisionId, at: time(atMs), outcome })),
   };

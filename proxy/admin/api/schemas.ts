@@ -63,14 +63,18 @@ export const components: Readonly<Record<string, Schema>> = {
     requested_at: time,
     expires_at: time,
     votes: list(
-      object({
-        approver: ref('Principal'),
-        verdict: { enum: ['approve', 'deny'] },
-        reason: string,
-        channel: string,
-        client_address: string,
-        at: time,
-      }),
+      object(
+        {
+          approver: ref('Principal'),
+          verdict: { enum: ['approve', 'deny'] },
+          reason: string,
+          channel: string,
+          client_address: string,
+          at: time,
+          broke_glass: boolean,
+        },
+        ['broke_glass'],
+      ),
     ),
     used: list(
       object({ decision_id: string, at: time, outcome: { enum: ['running', 'ok', 'error', 'aborted', 'unknown'] } }),
@@ -78,6 +82,7 @@ export const components: Readonly<Record<string, Schema>> = {
   }),
   Approvals: object({ approvals: list(ref('Approval')) }),
   Verdict: object({ verdict: { enum: ['approve', 'deny'] }, reason }, ['reason']),
+  BrokenGlass: object({ reason }),
   Session: object({
     id,
     protocol: string,
@@ -120,6 +125,7 @@ export const schemas = {
   approval: ref('Approval'),
   approvals: ref('Approvals'),
   verdict: ref('Verdict'),
+  brokenGlass: ref('BrokenGlass'),
   sessions: ref('Sessions'),
   ending: ref('Ending'),
   ended: ref('Ended'),

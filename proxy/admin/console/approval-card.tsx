@@ -1,6 +1,7 @@
 /** One request: what will run, where, for whom, why it was held; and one's own word on it. */
 import { useState } from 'preact/hooks';
 import { ApiError, ask } from './api.ts';
+import { BreakGlass, mayBreakGlass } from './break-glass.tsx';
 import { useNow } from './hooks.ts';
 import { historyWords, shown, words } from './operation.ts';
 import { Ago, Code, Facts, Labels, Link, Tag, Trouble, Who } from './parts.tsx';
@@ -52,15 +53,17 @@ export function ApprovalCard({ approval, me, go, decided, whole = false }: Prope
       />
       {approval.votes.length > 0 && (
         <ul class="votes">
-          {approval.votes.map(({ approver, verdict, reason: why, at }) => (
+          {approval.votes.map(({ approver, verdict, reason: why, at, broke_glass: alone }) => (
             <li key={`${approver.issuer} ${approver.id}`}>
-              <strong>{visible(approver.id)}</strong> {verdict === 'approve' ? 'approved' : 'denied'} <Ago time={at} />
+              <strong>{visible(approver.id)}</strong>{' '}
+              {alone ? 'broke the glass' : verdict === 'approve' ? 'approved' : 'denied'} <Ago time={at} />
               {why !== '' && <q>{visible(why)}</q>}
             </li>
           ))}
         </ul>
       )}
       {approval.state === 'pending' && <Verdict approval={approval} me={me} decided={decided} />}
+      {mayBreakGlass(approval, me) && <BreakGlass approval={approval} decided={decided} />}
       {whole ? (
         <section class="more">
           <h3>Details</h3>

@@ -60,6 +60,8 @@ export interface Approval {
     readonly reason: string;
     readonly channel: string;
     readonly at: string;
+    /** The requester's own word, alone. */
+    readonly broke_glass?: boolean;
   }[];
   readonly used: readonly { readonly decision_id: string; readonly at: string; readonly outcome: string }[];
 }

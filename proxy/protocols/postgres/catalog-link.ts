@@ -1,6 +1,6 @@
 import { GatewayError } from '../../core/errors.ts';
 import type { Gateway, SessionHandle } from '../../core/ports.ts';
-import type { Identity, OperationFacts } from '../../core/types.ts';
+import type { CommandDraft, Identity, OperationFacts } from '../../core/types.ts';
 import type { CatalogQuery } from './classification.ts';
 import { supports } from './plan.ts';
 import { type UpstreamLink, UpstreamSession } from './upstream.ts';
@@ -16,15 +16,19 @@ export const gatewayIdentity: Identity = {
   expiresAtMs: Number.POSITIVE_INFINITY,
 };
 
-/** Which database, under which login. */
+type Rows = readonly (readonly (string | null)[])[];
+
+/** Which database, under which login, and what for. */
 export interface CatalogTarget {
   readonly upstream: string;
   readonly database: string;
   readonly login: string;
+  /** Names the session; default: `sallyport catalog`. */
+  readonly application?: string;
 }
 
 /**
- * The gateway's own connection to a database, for the catalog. It has a session of its own, so that each
+ * The gateway's own connection to a database, for the catalog and for estimates. It has a session of its own, so that each
  * query is judged and audited like anybody's. Opened when first needed, and again after it broke.
  */
 export class CatalogLink {
@@ -40,12 +44,21 @@ export class CatalogLink {
     this.#connect = connect;
   }
 
-  /** Runs one query after the other. @throws GatewayError when it is refused or the upstream fails. */
-  readonly query: CatalogQuery = (sql) => {
-    const next = this.#last.then(() => this.#run(sql));
+  /** Reads the catalog. One query runs after the other. @throws GatewayError when it is refused or the upstream fails. */
+  readonly query: CatalogQuery = (sql) => this.ask(sql, { facts: catalogFacts(sql, this.#target) });
+
+  /**
+   * Runs any query, as `query` does, if policy lets the gateway.
+   * @param signal - once it is aborted, a query that did not begin does not
+   */
+  ask(sql: string, draft: CommandDraft, signal?: AbortSignal): Promise<Rows> {
+    const next = this.#last.then(() => {
+      signal?.throwIfAborted();
+      return this.#run(sql, draft);
+    });
     this.#last = next.catch(() => undefined);
     return next;
-  };
+  }
 
   async close(): Promise<void> {
     const open = await this.#open?.catch(() => undefined);
@@ -54,11 +67,11 @@ export class CatalogLink {
     await open?.session.close({ status: 'ok' });
   }
 
-  async #run(sql: string): Promise<readonly (readonly (string | null)[])[]> {
+  async #run(sql: string, draft: CommandDraft): Promise<Rows> {
     this.#open ??= this.#start();
     try {
       const { session, upstream } = await this.#open;
-      const answer = await session.authorize({ facts: catalogFacts(sql, this.#target) });
+      const answer = await session.authorize(draft);
       if ('refusal' in answer) throw new GatewayError('upstream_unavailable', answer.refusal.message);
       try {
         const rows = await upstream.query(sql);
@@ -75,13 +88,13 @@ export class CatalogLink {
   }
 
   async #start(): Promise<{ session: SessionHandle; upstream: UpstreamSession }> {
-    const { upstream: name, database, login } = this.#target;
+    const { upstream: name, database, login, application = 'sallyport catalog' } = this.#target;
     const opened = await this.#gateway.open({
       protocol: 'postgres',
       upstream: name,
       identity: gatewayIdentity,
       clientAddress: '',
-      application: 'sallyport catalog',
+      application,
       requested: { database, login },
       supports,
     });

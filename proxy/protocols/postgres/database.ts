@@ -4,6 +4,7 @@ import type { JsonObject } from '../../core/types.ts';
 import type { BaseColumn, Classification, ClassifiedStatement, FunctionUse } from './classification.ts';
 import type { CatalogClassifier } from './classify.ts';
 import type { FieldDescription } from './codec.ts';
+import type { Estimated, Estimator } from './estimate.ts';
 import { FactsCache, isSensitive, type Target } from './facts.ts';
 import { Labels } from './labels.ts';
 import type { ResultPlan } from './plan.ts';
@@ -33,6 +34,7 @@ export const emptyStatement: ClassifiedStatement = {
 export class Database {
   readonly facts = new FactsCache();
   readonly #classifier: CatalogClassifier;
+  readonly #estimator: Estimator;
   readonly #masker: Masker;
   readonly #names: { readonly upstream: string; readonly database: string; readonly login: string };
   readonly #config: () => JsonObject;
@@ -49,12 +51,13 @@ export class Database {
   /** @param config - `data.config` as active now; another object after each activation */
   constructor(
     names: { readonly upstream: string; readonly database: string; readonly login: string },
-    classifier: CatalogClassifier,
+    { classifier, estimator }: { readonly classifier: CatalogClassifier; readonly estimator: Estimator },
     masker: Masker,
     config: () => JsonObject,
   ) {
     this.#names = names;
     this.#classifier = classifier;
+    this.#estimator = estimator;
     this.#masker = masker;
     this.#config = config;
   }
@@ -93,6 +96,16 @@ export class Database {
   /** Reads the catalog again after DDL. Never rejects: while it cannot be read, `classify` refuses. */
   refresh(): Promise<void> {
     return this.#classifier.invalidate().catch(() => undefined);
+  }
+
+  /**
+   * How a held statement is estimated, where the active `data.config.sql.estimate` wants that; else `undefined`, so that
+   * policy is not asked in vain.
+   */
+  estimate(held: Estimated): ((signal: AbortSignal) => Promise<JsonObject>) | undefined {
+    const { sql } = this.#config();
+    const wanted = typeof sql === 'object' && sql !== null && 'estimate' in sql && sql.estimate === true;
+    return wanted ? (signal) => this.#estimator.estimate(held, this.target, signal) : undefined;
   }
 
   isSensitive(column: BaseColumn): boolean {

@@ -2,16 +2,18 @@ import { GatewayError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
 import type { Masker } from '../../core/masker.ts';
 import type { Clock, Gateway } from '../../core/ports.ts';
-import { CatalogLink } from './catalog-link.ts';
+import { CatalogLink, type CatalogTarget } from './catalog-link.ts';
 import { type CatalogClassifier, createClassifier } from './classify.ts';
 import { Database } from './database.ts';
+import { Estimator } from './estimate.ts';
 import { connectUpstream, sendCancel, type UpstreamLink } from './upstream.ts';
 import { type LoginTarget, upstreamOptions } from './upstreams.ts';
 
 interface Entry {
   readonly database: Database;
   readonly classifier: CatalogClassifier;
-  readonly link: CatalogLink;
+  /** The gateway's own: for the catalog, and for estimates. */
+  readonly links: readonly CatalogLink[];
 }
 
 /** The databases that connections share, each opened when it is first asked for. */
@@ -51,7 +53,7 @@ export class Databases {
     for (const entry of entries) {
       if (entry.status !== 'fulfilled') continue;
       await entry.value.classifier.close();
-      await entry.value.link.close();
+      await Promise.all(entry.value.links.map((link) => link.close()));
     }
   }
 
@@ -76,10 +78,28 @@ export class Databases {
         user: target.credentials.user,
         clock,
       });
-      return { classifier, link, database: new Database(names, classifier, masker, () => gateway.config) };
+      const estimates = this.#estimates(target, gateway, names);
+      const estimator = new Estimator(estimates, limits.postgresEstimatesQueuedMax);
+      const database = new Database(names, { classifier, estimator }, masker, () => gateway.config);
+      return { classifier, links: [link, estimates], database };
     } catch (thrown) {
       await link.close();
       throw thrown;
     }
+  }
+
+  /** Opened when an estimate is first asked for. Planning can run functions, and wait for locks: read-only, and not for long. */
+  #estimates(target: LoginTarget, gateway: Gateway, names: Omit<CatalogTarget, 'application'>): CatalogLink {
+    const { limits } = this.#options;
+    const application = 'sallyport estimate';
+    const parameters = {
+      client_encoding: 'UTF8',
+      application_name: application,
+      default_transaction_read_only: 'on',
+      statement_timeout: String(limits.approvalEstimateMs),
+    };
+    return new CatalogLink(gateway, { ...names, application }, () =>
+      connectUpstream(upstreamOptions(target, { parameters }, limits)),
+    );
   }
 }

@@ -4,6 +4,7 @@ import type { Fault, HoldTerms, JsonObject, OperationFacts, Refusal } from '../.
 import type { ClassifiedStatement } from './classification.ts';
 import type { Conversation } from './conversation.ts';
 import { emptyStatement } from './database.ts';
+import type { Estimated } from './estimate.ts';
 import { faultFacts, sqlFacts, type Via } from './facts.ts';
 import { mayWait } from './hold.ts';
 import { type Classified, type Portal, type PreparedStatement, statementOf } from './names.ts';
@@ -172,7 +173,13 @@ export class Judge {
           };
     const answer = session.authorize({
       facts,
-      hold: () => this.#holdTerms(message, portal),
+      hold: () =>
+        this.#holdTerms(message, portal, {
+          text: statementText.original,
+          fingerprint,
+          // What an EXECUTE runs is a name of this connection.
+          statements: resolved.alone ? statements : [],
+        }),
       variable: () => ({ text: statementText.original, ...(portal && { parameters: parametersOf(portal) }) }),
       audit: (decision) => ({ text: statementText.kept(decision), ...audit }),
     });
@@ -189,15 +196,18 @@ export class Judge {
   }
 
   /** How a message that runs something may be held; what only prepares is judged again when it runs. */
-  #holdTerms(message: Waiting | undefined, portal: Portal | undefined): HoldTerms {
+  #holdTerms(message: Waiting | undefined, portal: Portal | undefined, held: Estimated): HoldTerms {
     if (message === undefined) return preparing;
     const talk = this.#talk;
     const { epoch } = talk.database;
+    const waits = mayWait(talk);
     return {
       // What a value is depends on its format: the digits of a number, or its bytes in hexadecimal.
       bound: () => (portal === undefined ? {} : { formats: portal.parameters().map(({ format }) => format) }),
       ...(portal && { describe: () => ({ parameters: parametersOf(portal) }) }),
-      mayWait: mayWait(talk),
+      mayWait: waits,
+      // Another connection does not see what a transaction did, and must not wait for its locks.
+      estimate: waits ? talk.database.estimate(held) : undefined,
       notice: (words) => talk.notify(words),
       signal: talk.holding.begin(),
       current: () => talk.database.epoch === epoch && !talk.skipping,

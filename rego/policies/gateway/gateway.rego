@@ -2,7 +2,8 @@
 # title: What the gateway itself may ask
 # description: |
 #   The gateway reads a database's catalog to know what names mean, asks a host which shell a login has, and an MCP server
-#   what it offers. It reads nothing else, and changes nothing.
+#   what it offers. Where data.config.sql.estimate is true, it has a statement planned that waits for approval, to tell the
+#   approvers how many rows that would affect. It reads nothing else, and changes nothing.
 package sallyport.policies.gateway
 
 import data.sallyport.lib.mcp
@@ -30,6 +31,16 @@ allow if {
 	input.context.complete == true
 }
 
+# Planning may run functions already: none of users'.
+allow if {
+	explains
+	input.context.complete == true
+	count(sql.written) == 0
+	every called in sql.functions {
+		called.schema in sql.system_schemas
+	}
+}
+
 # METADATA
 # title: Refused
 deny contains {
@@ -50,6 +61,8 @@ within if {
 	sql.only_system_relations
 }
 
+within if explains
+
 within if probes
 
 within if lists
@@ -60,6 +73,15 @@ probes if {
 	ssh.is_exec
 	input.action.properties.probe == true
 	count(ssh.commands) == 0
+}
+
+# Planned, not run: an ANALYZE has another verb, and the effects of what it runs.
+explains if {
+	input.subject.type == "gateway"
+	data.config.sql.estimate == true
+	input.action.name == "explain"
+	sql.verbs == {"explain"}
+	sql.effects == {"explain"}
 }
 
 lists if {

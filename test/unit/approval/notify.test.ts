@@ -73,6 +73,10 @@ function start(channel: Channel): { store: ApprovalStore; desk: Approvals; notif
   return { store, desk, notifier };
 }
 
+function breakGlass(desk: Approvals, { id, subject }: Approval): Promise<Approval> {
+  return desk.breakGlass(id, { approver: subject, reason: 'on fire', channel: 'test', clientAddress: '127.0.0.1' });
+}
+
 describe('a webhook', () => {
   const hook = () => webhook({ name: 'hook', url: `${url}/hook`, secret, clock });
 
@@ -92,6 +96,16 @@ describe('a webhook', () => {
     await vote(desk, approval.id);
     await notifier.run();
     expect(received.map(({ body }) => JSON.parse(body).type)).toEqual(['approval.pending', 'approval.approved']);
+  });
+
+  test('has a word of its own for glass that was broken', async () => {
+    const { store, notifier, desk } = start(hook());
+    const { approval } = await store.file(anApproval({ breakGlass: true }));
+    await breakGlass(desk, approval);
+    await notifier.run();
+    const { type, data } = JSON.parse(received.at(-1)?.body ?? '');
+    expect(type).toBe('approval.broken_glass');
+    expect(data.votes).toMatchObject([{ approver: { id: 'bot' }, reason: 'on fire', brokeGlass: true }]);
   });
 
   test('is tried again with the same id, ever more rarely, and then given up', async () => {
@@ -164,6 +178,16 @@ describe('Slack', () => {
     for (const word of ['DELETE FROM notes', 'bot for carl', approval.id, '"deny"']) {
       expect(JSON.stringify(document.blocks)).toContain(JSON.stringify(word).slice(1, -1).replaceAll('\\"', '"'));
     }
+  });
+
+  test('is told how many rows it would affect, and of glass that was broken', async () => {
+    const { store, desk, notifier } = start(slack());
+    const { approval } = await store.file(anApproval({ breakGlass: true, estimate: { rows: 1204, cost: 9 } }));
+    await notifier.run();
+    expect(received[0]?.body).toContain('about 1204 rows');
+    await breakGlass(desk, approval);
+    await notifier.run();
+    expect(JSON.parse(received.at(-1)?.body ?? '').text).toMatch(/glass was broken.*let through alone by bot: on fire/);
   });
 
   test('lets those decide who are mapped to somebody', async () => {

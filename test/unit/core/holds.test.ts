@@ -39,6 +39,7 @@ let store: ApprovalStore;
 let desk: Approvals;
 let gate: Gate;
 let session: Session;
+let given: AbortSignal | undefined;
 
 const nothing = () => {};
 const metrics: MetricsPort = {
@@ -213,6 +214,41 @@ describe('a request', () => {
     say = (query) => (query.approval === undefined ? needs('a') : deny);
     expect(session.authorize({ facts, hold: () => ({ mayWait: false, prepares: true }) })).toHaveProperty('refusal');
     expect(await desk.list({ limit: 10 })).toEqual([]);
+  });
+
+  test('tells what the adapter found out, which is asked once for it', async () => {
+    say = () => needs('a');
+    let asked = 0;
+    const estimate = async () => ({ rows: ++asked });
+    const filed = nextRequest(desk);
+    expect(await outcome({ mayWait: false, estimate })).toBe('approval_pending');
+    expect(await outcome({ mayWait: false, estimate })).toBe('approval_pending');
+    expect((await filed).estimate).toEqual({ rows: 1 });
+    expect(asked).toBe(1);
+  });
+
+  test.each<[string, NonNullable<HoldTerms['estimate']>]>([
+    ['fails', () => Promise.reject(new Error('no'))],
+    [
+      'throws',
+      () => {
+        throw new Error('no');
+      },
+    ],
+    [
+      'never comes, and learns that it is not waited for',
+      (signal) => {
+        given = signal;
+        return new Promise(() => {});
+      },
+    ],
+  ])('is filed without an estimate that %s', async (_what, estimate) => {
+    given = undefined;
+    say = () => needs('a');
+    const filed = nextRequest(desk);
+    expect(await outcome({ mayWait: false, estimate })).toBe('approval_pending');
+    expect((await filed).estimate).toEqual({});
+    expect((given as AbortSignal | undefined)?.aborted).not.toBe(false);
   });
 
   test('cannot be bound to what is not known beforehand', async () => {

@@ -212,6 +212,7 @@ describe('the document', () => {
     'GET /api/approvals',
     'GET /api/approvals/{id}',
     'POST /api/approvals/{id}/decision',
+    'POST /api/approvals/{id}/break-glass',
     'GET /api/bundle',
     'GET /api/decisions',
     'GET /api/events',
