@@ -96,9 +96,13 @@ export class Approvals implements ApprovalPort, ApprovalDesk {
       this.#tell(approval, 'filed', {
         subject: subjectForAudit({ type: 'agent', ...approval.subject, chain: approval.chain }),
         groups: [...approval.groups],
-        quorum: approval.quorum,
-        expires_at: new Date(approval.expiresAtMs).toISOString(),
         reasons: approval.reasons.map(({ policy, code, message }) => ({ policy, code, message })),
+        client_address: approval.clientAddress,
+        application: approval.application,
+        action: approval.action,
+        resource: { type: approval.resource.type, id: approval.resource.id },
+        operation: approval.operation,
+        ...termsForAudit(approval),
       });
     }
     return approval;
@@ -111,7 +115,11 @@ export class Approvals implements ApprovalPort, ApprovalDesk {
       used = taken(approval, { decisionId, gateway, atMs: this.#nowMs });
       return used ?? approval;
     });
-    if (used !== undefined) this.#tell(used, 'used', { decision_id: decisionId });
+    // Another gateway may have audited what was asked and who agreed: the trail of the one that lets it through has it too.
+    if (used !== undefined) {
+      const votes = used.votes.map(voteForAudit);
+      this.#tell(used, 'used', { decision_id: decisionId, ...termsForAudit(used), votes });
+    }
     return used;
   }
 
@@ -160,11 +168,7 @@ export class Approvals implements ApprovalPort, ApprovalDesk {
     if (decided === undefined || vote === undefined) {
       throw new GatewayError('approval_unknown', 'There is no such approval.');
     }
-    const { approver, verdict, channel, clientAddress, reason } = vote;
-    this.#tell(decided, what, {
-      approver: { issuer: approver.issuer, id: approver.id },
-      ...{ verdict, channel, client_address: clientAddress, reason },
-    });
+    this.#tell(decided, what, voteForAudit(vote));
     return decided;
   }
 
@@ -251,6 +255,34 @@ export class Approvals implements ApprovalPort, ApprovalDesk {
 }
 
 const sweepsPerCleanup = 600;
+
+/** What an approval takes, and what it is good for. */
+function termsForAudit(approval: Approval): JsonObject {
+  const { quorum, uses, mode, breakGlass, grants, shape, requestedAtMs, expiresAtMs } = approval;
+  return {
+    ...{ quorum, uses, mode, break_glass: breakGlass, ...(shape !== undefined && { shape }) },
+    grants: grants.map(({ policy, code }) => ({ policy, code })),
+    requested_at: new Date(requestedAtMs).toISOString(),
+    expires_at: new Date(expiresAtMs).toISOString(),
+  };
+}
+
+/** Who said what, when, from where, why. */
+function voteForAudit({
+  approver,
+  verdict,
+  channel,
+  clientAddress,
+  reason,
+  atMs,
+  brokeGlass,
+}: ApprovalVote): JsonObject {
+  return {
+    approver: { issuer: approver.issuer, id: approver.id },
+    ...{ verdict, channel, client_address: clientAddress, reason, at: new Date(atMs).toISOString() },
+    ...(brokeGlass && { broke_glass: true }),
+  };
+}
 
 function isOver(approval: Approval, nowMs: number): boolean {
   return expired(approval, nowMs) !== approval;
