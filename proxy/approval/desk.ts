@@ -9,9 +9,9 @@ import type {
 } from '../core/approvals.ts';
 import { subjectForAudit } from '../core/documents.ts';
 import { GatewayError } from '../core/errors.ts';
-import type { Limits } from '../core/limits.ts';
+import { type Limits, limits } from '../core/limits.ts';
 import type { ApprovalPort, AuditPort, Clock, Ids, MetricsPort } from '../core/ports.ts';
-import type { JsonObject, Outcome } from '../core/types.ts';
+import type { Json, JsonObject, Outcome } from '../core/types.ts';
 import { brokenGlass, expired, finished, orphaned, taken, voted } from './rules.ts';
 
 /** What {@link Approvals} stands on. */
@@ -101,7 +101,7 @@ export class Approvals implements ApprovalPort, ApprovalDesk {
         application: approval.application,
         action: approval.action,
         resource: { type: approval.resource.type, id: approval.resource.id },
-        operation: approval.operation,
+        operation: fits(approval.operation) ? approval.operation : { undescribed: 'too_large' },
         ...termsForAudit(approval),
       });
     }
@@ -117,7 +117,8 @@ export class Approvals implements ApprovalPort, ApprovalDesk {
     });
     // Another gateway may have audited what was asked and who agreed: the trail of the one that lets it through has it too.
     if (used !== undefined) {
-      const votes = used.votes.map(voteForAudit);
+      const all = used.votes.map(voteForAudit);
+      const votes = fits(all) ? all : all.map(({ reason: _, ...vote }) => vote);
       this.#tell(used, 'used', { decision_id: decisionId, ...termsForAudit(used), votes });
     }
     return used;
@@ -255,6 +256,11 @@ export class Approvals implements ApprovalPort, ApprovalDesk {
 }
 
 const sweepsPerCleanup = 600;
+
+/** Leaves room in an event of the trail for what else it says. */
+function fits(value: Json): boolean {
+  return Buffer.byteLength(JSON.stringify(value)) <= limits.auditEventBytesMax / 2;
+}
 
 /** What an approval takes, and what it is good for. */
 function termsForAudit(approval: Approval): JsonObject {
