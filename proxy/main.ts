@@ -25,7 +25,7 @@ import { createMetrics, type Metrics } from './metrics/registry.ts';
 import { PolicyArchive } from './policy/archive.ts';
 import { createPolicyEngine, type PolicyEngine } from './policy/engine.ts';
 import { createAdapter } from './protocols/index.ts';
-import { type Recorder, recordingKey } from './record/index.ts';
+import { type Recorder, type RecordingIndex, recordingKey } from './record/index.ts';
 import { startApprovals } from './wiring/approvals.ts';
 import { startConsole } from './wiring/console.ts';
 import { keepPolicy, policyArchiveOf, startRecording, startSinks } from './wiring/evidence.ts';
@@ -109,6 +109,7 @@ interface Services {
   readonly audit: Audit;
   readonly identity: IdentityService;
   readonly recorder: Recorder;
+  readonly recordings: { readonly index: RecordingIndex };
   readonly metrics: Metrics;
   readonly approvals: Approvals;
   readonly slack: Slack | undefined;
@@ -197,7 +198,7 @@ async function startServices(
     tunnels,
     limits: config.limits,
   });
-  return { policy, audit, identity, recorder, metrics, approvals, slack, gate, tunnels };
+  return { policy, audit, identity, recorder, recordings, metrics, approvals, slack, gate, tunnels };
 }
 
 async function openPolicy(

@@ -9,9 +9,9 @@ import type {
 } from '../core/approvals.ts';
 import { subjectForAudit } from '../core/documents.ts';
 import { GatewayError } from '../core/errors.ts';
-import type { Limits } from '../core/limits.ts';
+import { type Limits, limits } from '../core/limits.ts';
 import type { ApprovalPort, AuditPort, Clock, Ids, MetricsPort } from '../core/ports.ts';
-import type { JsonObject, Outcome } from '../core/types.ts';
+import type { Json, JsonObject, Outcome } from '../core/types.ts';
 import { brokenGlass, expired, finished, orphaned, taken, voted } from './rules.ts';
 
 /** What {@link Approvals} stands on. */
@@ -96,9 +96,13 @@ export class Approvals implements ApprovalPort, ApprovalDesk {
       this.#tell(approval, 'filed', {
         subject: subjectForAudit({ type: 'agent', ...approval.subject, chain: approval.chain }),
         groups: [...approval.groups],
-        quorum: approval.quorum,
-        expires_at: new Date(approval.expiresAtMs).toISOString(),
         reasons: approval.reasons.map(({ policy, code, message }) => ({ policy, code, message })),
+        client_address: approval.clientAddress,
+        application: approval.application,
+        action: approval.action,
+        resource: { type: approval.resource.type, id: approval.resource.id },
+        operation: fits(approval.operation) ? approval.operation : { undescribed: 'too_large' },
+        ...termsForAudit(approval),
       });
     }
     return approval;
@@ -111,7 +115,12 @@ export class Approvals implements ApprovalPort, ApprovalDesk {
       used = taken(approval, { decisionId, gateway, atMs: this.#nowMs });
       return used ?? approval;
     });
-    if (used !== undefined) this.#tell(used, 'used', { decision_id: decisionId });
+    // Another gateway may have audited what was asked and who agreed: the trail of the one that lets it through has it too.
+    if (used !== undefined) {
+      const all = used.votes.map(voteForAudit);
+      const votes = fits(all) ? all : all.map(({ reason: _, ...vote }) => vote);
+      this.#tell(used, 'used', { decision_id: decisionId, ...termsForAudit(used), votes });
+    }
     return used;
   }
 
@@ -160,11 +169,7 @@ export class Approvals implements ApprovalPort, ApprovalDesk {
     if (decided === undefined || vote === undefined) {
       throw new GatewayError('approval_unknown', 'There is no such approval.');
     }
-    const { approver, verdict, channel, clientAddress, reason } = vote;
-    this.#tell(decided, what, {
-      approver: { issuer: approver.issuer, id: approver.id },
-      ...{ verdict, channel, client_address: clientAddress, reason },
-    });
+    this.#tell(decided, what, voteForAudit(vote));
     return decided;
   }
 
@@ -251,6 +256,39 @@ export class Approvals implements ApprovalPort, ApprovalDesk {
 }
 
 const sweepsPerCleanup = 600;
+
+/** Leaves room in an event of the trail for what else it says. */
+function fits(value: Json): boolean {
+  return Buffer.byteLength(JSON.stringify(value)) <= limits.auditEventBytesMax / 2;
+}
+
+/** What an approval takes, and what it is good for. */
+function termsForAudit(approval: Approval): JsonObject {
+  const { quorum, uses, mode, breakGlass, grants, shape, requestedAtMs, expiresAtMs } = approval;
+  return {
+    ...{ quorum, uses, mode, break_glass: breakGlass, ...(shape !== undefined && { shape }) },
+    grants: grants.map(({ policy, code }) => ({ policy, code })),
+    requested_at: new Date(requestedAtMs).toISOString(),
+    expires_at: new Date(expiresAtMs).toISOString(),
+  };
+}
+
+/** Who said what, when, from where, why. */
+function voteForAudit({
+  approver,
+  verdict,
+  channel,
+  clientAddress,
+  reason,
+  atMs,
+  brokeGlass,
+}: ApprovalVote): JsonObject {
+  return {
+    approver: { issuer: approver.issuer, id: approver.id },
+    ...{ verdict, channel, client_address: clientAddress, reason, at: new Date(atMs).toISOString() },
+    ...(brokeGlass && { broke_glass: true }),
+  };
+}
 
 function isOver(approval: Approval, nowMs: number): boolean {
   return expired(approval, nowMs) !== approval;

@@ -16,8 +16,8 @@ const help = `sallyport evidence export --config FILE --from TIME --to TIME --ou
 sallyport evidence verify ARCHIVE --public-key PEM…
 
 export  writes one tar of what happened from one time up to another (RFC 3339, or an age such as 15m, 12h, 7d): the audit lines up
-        to the first signed head behind, the recordings of their sessions as they are stored, every bundle and data document
-        that was in force, and a manifest signed with audit.signing_key.
+        to the first signed head behind, the approvals that they are about, the recordings of their sessions as they are
+        stored, every bundle and data document that was in force, and a manifest signed with audit.signing_key.
 verify  holds all of that against the manifest and the signed heads, with the public key alone. Exit code 0 when it holds, 1
         when not. Recordings are then read by: sallyport replay FILE --key REF.
 `;
@@ -80,7 +80,7 @@ async function verifyCommand(args: string[], io: Io): Promise<number> {
   if (file === undefined || positionals.length > 1 || pems === undefined)
     throw new UsageError(`evidence verify needs one ARCHIVE and --public-key\n\n${help}`);
   const publicKeys = await Promise.all(pems.map(async (pem) => readPublicKey(await readFile(pem, 'utf8'))));
-  const { problems, manifest, audit, unbound } = await verifyEvidence(createReadStream(file), publicKeys);
+  const { problems, manifest, audit, unbound, undecided } = await verifyEvidence(createReadStream(file), publicKeys);
   const say = (text: string) => io.stdout.write(`${printable(text)}\n`);
   for (const problem of problems) say(`NOT VERIFIED  ${problem}`);
   if (manifest !== undefined) {
@@ -92,6 +92,10 @@ async function verifyCommand(args: string[], io: Io): Promise<number> {
   }
   if (unbound > 0)
     say(`note          ${unbound} recording(s) whose end is not in these lines: only the manifest proves them`);
+  if (undecided > 0)
+    say(
+      `note          ${undecided} use(s) of approvals without a decision: the gateway stopped first, or refused after all`,
+    );
   if (audit !== undefined && audit.unsignedLines > 0)
     say(`warning       the last ${audit.unsignedLines} audit lines are behind the last signed head`);
   if (problems.length === 0) say('verified      every part is what the gateway wrote');

@@ -44,8 +44,6 @@ export const consoleLimits = {
   consoleKeepAliveMs: 15_000,
   /** Rows of one page of a list. */
   consolePageMax: 200,
-  /** Recordings whose headers are looked at for one page of a filtered list. */
-  consoleRecordingsScannedMax: 5_000,
   /** Frames of a recording that are shown as JSON. */
   consoleReplayFramesMax: 20_000,
   consoleReplayBytesMax: 32 * 1024 * 1024,

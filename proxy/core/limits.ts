@@ -187,6 +187,8 @@ export const limits = {
   /** Parts of an archive of evidence, and bytes of its manifest. */
   evidencePartsMax: 200_000,
   evidenceManifestBytesMax: 64 * 1024 * 1024,
+  /** One approval in it, as JSON: with all of its uses, and the votes of each. */
+  evidenceApprovalBytesMax: 64 * 1024 * 1024,
   /** A secret behind a reference. */
   secretBytesMax: 64 * 1024,
   recordFrameBytesMax: 64 * 1024,

@@ -21,6 +21,8 @@ export interface RecordingQuery {
   readonly subject?: string | undefined;
   readonly upstream?: string | undefined;
   readonly protocol?: string | undefined;
+  /** True: sessions of the gateway's own as well. */
+  readonly own?: boolean | undefined;
   /** A relation, command, route, tool or resource id. */
   readonly resource?: string | undefined;
   readonly label?: string | undefined;
@@ -165,11 +167,11 @@ function newestFirst(a: RecordingEntry, b: RecordingEntry): number {
 }
 
 function matches(entry: RecordingEntry, query: RecordingQuery): boolean {
-  const { sinceMs, untilMs, before } = query;
-  const startedMs = Date.parse(entry.started_at);
-  if (sinceMs !== undefined && !(startedMs >= sinceMs)) return false;
-  if (untilMs !== undefined && !(startedMs < untilMs)) return false;
+  const { sinceMs, untilMs, before, own } = query;
+  if (sinceMs !== undefined && !(Date.parse(entry.started_at) >= sinceMs)) return false;
+  if (untilMs !== undefined && !(Date.parse(entry.started_at) < untilMs)) return false;
   if (before !== undefined && entry.session >= before) return false;
+  if (own !== true && entry.own) return false;
   const { subject, upstream, protocol, resource, label, outcome, code } = query;
   return (
     (upstream === undefined || entry.upstream === upstream) &&
@@ -196,7 +198,12 @@ function parseEntry(line: string): RecordingEntry | Removed | undefined {
 function isEntry(value: unknown): value is RecordingEntry | Removed {
   if (typeof value !== 'object' || value === null || !('session' in value)) return false;
   if ('removed' in value) return value.removed === true;
-  return 'file' in value && typeof value.file === 'string' && 'subjects' in value && Array.isArray(value.subjects);
+  return 'file' in value && isFile(value.file) && 'subjects' in value && Array.isArray(value.subjects);
+}
+
+/** Names a recording in the directory, and nothing outside of it: what the index names is read, and removed. */
+function isFile(file: unknown): boolean {
+  return typeof file === 'string' && /^\d{4}-\d\d-\d\d\/[0-9A-Za-z_-]{1,64}\.sprec$/.test(file);
 }
 
 /** Files of recordings below a directory, oldest day first. */

@@ -1,35 +1,11 @@
-import { open, readdir, stat } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { limits } from '../core/limits.ts';
-import type { Json, JsonObject } from '../core/types.ts';
+import type { Json } from '../core/types.ts';
 import { castLines, NothingToShow, readCast } from './asciicast.ts';
+import type { RecordingIndex, RecordingQuery } from './catalog.ts';
+import { type RecordingKey, RecordingLocked } from './keys.ts';
 import { type Frame, RecordingDamaged, readRecording } from './reader.ts';
-
-/** A recording as its header and its file tell. */
-export interface RecordingEntry {
-  readonly id: string;
-  readonly file: string;
-  readonly protocol: string;
-  readonly upstream: string;
-  readonly subject: JsonObject;
-  readonly clientAddress: string;
-  readonly application: string;
-  readonly startedAt: string;
-  readonly lastAt: string;
-  readonly bytes: number;
-}
-
-/** What is looked for; all that is given must match. */
-export interface RecordingQuery {
-  readonly limit: number;
-  /** The id of the last one already seen: older ones follow. */
-  readonly after?: string | undefined;
-  readonly subject?: string | undefined;
-  readonly upstream?: string | undefined;
-  readonly protocol?: string | undefined;
-  /** `include`: sessions of the gateway's own as well. */
-  readonly own?: string | undefined;
-}
+import type { RecordingEntry } from './synopsis.ts';
 
 /** A frame as JSON: raw bytes are base64. */
 export interface LibraryFrame {
@@ -42,38 +18,49 @@ export interface LibraryFrame {
 
 /** The recordings of one directory, for people. */
 export interface Library {
-  recordings(query: RecordingQuery): Promise<readonly RecordingEntry[]>;
-  recording(id: string): Promise<RecordingEntry | undefined>;
+  /** Those that match, the newest first. */
+  recordings(query: RecordingQuery): readonly RecordingEntry[];
+  /** Undefined when the index does not know it, or its file is gone. */
+  recording(id: string): RecordingEntry | undefined;
+  /** In order. What is damaged, or locked, ends with a frame of that kind. */
   frames(id: string): AsyncIterable<LibraryFrame>;
-  cast(id: string, version: 2 | 3): Promise<AsyncIterable<string> | undefined>;
+  /** `nothing`: no terminal showed anything. `locked`: none of the keys opens it. */
+  cast(id: string, version: 2 | 3): Promise<AsyncIterable<string> | 'nothing' | 'locked'>;
 }
 
 /**
- * Opens a directory of recordings for reading; it need not exist yet.
- * @param read - reads the frames of a file.
+ * Opens a directory of recordings for reading.
+ * @param index - what there is in it
+ * @param keys - that recordings may be encrypted with
  */
-export function openLibrary(directory: string, read: (file: string) => AsyncIterable<Frame> = readRecording): Library {
+export function openLibrary(directory: string, index: RecordingIndex, keys: readonly RecordingKey[] = []): Library {
+  const fileOf = ({ file }: RecordingEntry) => join(directory, file);
+  const recording = (id: string) => {
+    const entry = index.get(id);
+    return entry !== undefined && existsSync(fileOf(entry)) ? entry : undefined;
+  };
   return {
-    recordings: (query) => listRecordings(directory, query),
-    recording: (id) => findRecording(directory, id),
+    recordings: (query) => index.query(query),
+    recording,
     async *frames(id) {
-      const entry = await findRecording(directory, id);
-      if (entry !== undefined) yield* shownFrames(read(entry.file));
+      const entry = recording(id);
+      if (entry !== undefined) yield* shownFrames(readRecording(fileOf(entry), keys));
     },
     async cast(id, version) {
-      const entry = await findRecording(directory, id);
-      if (entry === undefined) return undefined;
+      const entry = recording(id);
+      if (entry === undefined) return 'nothing';
       try {
-        return castLines(await readCast(() => read(entry.file)), version);
+        return castLines(await readCast(() => readRecording(fileOf(entry), keys)), version);
       } catch (error) {
-        if (error instanceof NothingToShow) return undefined;
+        if (error instanceof NothingToShow) return 'nothing';
+        if (error instanceof RecordingLocked) return 'locked';
         throw error;
       }
     },
   };
 }
 
-/** Frames as JSON; damage is the last of them, with its place in words. */
+/** Frames as JSON; why there are no more of them is the last, in words. */
 async function* shownFrames(frames: AsyncIterable<Frame>): AsyncGenerator<LibraryFrame> {
   let lastMs = 0;
   try {
@@ -87,102 +74,9 @@ async function* shownFrames(frames: AsyncIterable<Frame>): AsyncGenerator<Librar
       }
     }
   } catch (error) {
-    if (!(error instanceof RecordingDamaged)) throw error;
-    yield { timeMs: lastMs, kind: 'damaged', decisionId: undefined, data: { message: error.message }, base64: false };
+    const locked = error instanceof RecordingLocked;
+    if (!locked && !(error instanceof RecordingDamaged)) throw error;
+    const kind = locked ? 'locked' : 'damaged';
+    yield { timeMs: lastMs, kind, decisionId: undefined, data: { message: error.message }, base64: false };
   }
-}
-
-const idPattern = /^[0-9A-Za-z_-]{1,64}$/;
-const dayPattern = /^\d{4}-\d{2}-\d{2}$/;
-const suffix = '.sprec';
-
-/**
- * Recordings of a directory, the newest first. Reads headers, day by day, until there are enough; of a search that finds
- * little, at most `limits.consoleRecordingsScannedMax`.
- */
-async function listRecordings(directory: string, query: RecordingQuery): Promise<readonly RecordingEntry[]> {
-  const found: RecordingEntry[] = [];
-  let scanned = 0;
-  for (const day of await names(directory, dayPattern)) {
-    for (const name of await names(join(directory, day), /\.sprec$/)) {
-      if (query.after !== undefined && name.slice(0, -suffix.length) >= query.after) continue;
-      if (found.length >= query.limit || ++scanned > limits.consoleRecordingsScannedMax) return found;
-      const entry = await readEntry(join(directory, day, name));
-      if (entry !== undefined && matches(entry, query)) found.push(entry);
-    }
-  }
-  return found;
-}
-
-/** The recording of a session, if there is one. */
-async function findRecording(directory: string, id: string): Promise<RecordingEntry | undefined> {
-  if (!idPattern.test(id)) return undefined;
-  for (const day of await names(directory, dayPattern)) {
-    const entry = await readEntry(join(directory, day, `${id}${suffix}`));
-    if (entry !== undefined) return entry;
-  }
-  return undefined;
-}
-
-/** Names in a folder, the last first: days, and ids, sort by time. */
-async function names(folder: string, pattern: RegExp): Promise<string[]> {
-  const all = await readdir(folder).catch(() => []);
-  return all
-    .filter((name) => pattern.test(name))
-    .sort()
-    .toReversed();
-}
-
-/** Undefined when there is no such file, or no header of a recording in it. */
-async function readEntry(file: string): Promise<RecordingEntry | undefined> {
-  try {
-    const { size, mtime } = await stat(file);
-    const { session, protocol, upstream, subject, client_address, application, started_at } = await readHeader(file);
-    return {
-      ...{ id: text(session), file, protocol: text(protocol), upstream: text(upstream) },
-      subject: isObject(subject) ? subject : {},
-      clientAddress: text(client_address),
-      application: text(application),
-      startedAt: text(started_at),
-      lastAt: mtime.toISOString(),
-      bytes: size,
-    };
-  } catch {
-    return undefined;
-  }
-}
-
-async function readHeader(file: string): Promise<JsonObject> {
-  const handle = await open(file, 'r');
-  try {
-    for await (const line of handle.readLines({ end: limits.recordSegmentBytesMax, autoClose: false })) {
-      const header: Json = JSON.parse(line);
-      if (isObject(header) && header.format === 'sprec') return header;
-      break;
-    }
-    throw new Error('no header');
-  } finally {
-    await handle.close();
-  }
-}
-
-function matches({ subject, upstream, protocol }: RecordingEntry, query: RecordingQuery): boolean {
-  if (query.own !== 'include' && subject.type === 'gateway') return false;
-  if (query.upstream !== undefined && upstream !== query.upstream) return false;
-  if (query.protocol !== undefined && protocol !== query.protocol) return false;
-  return query.subject === undefined || peopleOf(subject).includes(query.subject);
-}
-
-/** The subject and everybody it acts for. */
-function peopleOf(subject: JsonObject): readonly string[] {
-  const chain = subject.on_behalf_of;
-  return [subject, ...(Array.isArray(chain) ? chain : [])].map((one: Json) => (isObject(one) ? text(one.id) : ''));
-}
-
-function text(value: Json | undefined): string {
-  return typeof value === 'string' ? value : '';
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

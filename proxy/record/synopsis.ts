@@ -11,6 +11,8 @@ export interface RecordingEntry {
   readonly upstream: string;
   /** The subject's id, then those of everybody it acted for. */
   readonly subjects: readonly string[];
+  /** A session of the gateway's own, for its catalog or a login shell. */
+  readonly own: boolean;
   readonly application: string;
   readonly client_address: string;
   readonly started_at: string;
@@ -78,6 +80,7 @@ export class Synopsis {
       protocol: textOf(protocol),
       upstream: textOf(upstream),
       subjects: subjectsOf(objectOf(subject)),
+      own: objectOf(subject).type === 'gateway',
       application: textOf(application),
       client_address: textOf(client_address),
       started_at: textOf(started_at),

@@ -10,8 +10,7 @@ import type { Gate } from '../core/gate.ts';
 import type { Log } from '../core/log.ts';
 import type { AuditPort, Clock, PolicyPort } from '../core/ports.ts';
 import { createIdentity } from '../identity/index.ts';
-import { readRecording, recordingKey } from '../record/index.ts';
-import { openLibrary } from '../record/library.ts';
+import { openLibrary, type RecordingIndex, recordingKey } from '../record/index.ts';
 
 /** What of the gateway people see. */
 export interface ConsoleServices {
@@ -19,6 +18,7 @@ export interface ConsoleServices {
   readonly policy: PolicyPort;
   readonly audit: AuditPort;
   readonly desk: ApprovalDesk;
+  readonly recordings: { readonly index: RecordingIndex };
   /** Takes what Slack posts when somebody clicks. */
   readonly slack: Slack | undefined;
   readonly log: Log;
@@ -36,7 +36,7 @@ const page = fileURLToPath(new URL('../../bundles/console', import.meta.url));
 export async function startConsole(
   config: Config,
   materials: Materials,
-  { gate, policy, audit, desk, slack, log, clock }: ConsoleServices,
+  { gate, policy, audit, desk, recordings, slack, log, clock }: ConsoleServices,
   closers: { add(name: string, close: () => void | Promise<void>): void },
 ): Promise<Api | undefined> {
   if (config.console === undefined) return undefined;
@@ -62,7 +62,7 @@ export async function startConsole(
       },
     ],
     evidence: {
-      ...openLibrary(config.record.directory, (file) => readRecording(file, keys)),
+      ...openLibrary(config.record.directory, recordings.index, keys),
       decisions: ({ limit, after, own, ...filter }) =>
         recentAudit(
           config.audit.file,

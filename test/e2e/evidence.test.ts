@@ -13,6 +13,7 @@ import { run as audit } from '../../proxy/cli/audit.ts';
 import { run as evidence } from '../../proxy/cli/evidence.ts';
 import { run as replay } from '../../proxy/cli/replay.ts';
 import { recordingKey } from '../../proxy/record/index.ts';
+import { nextRequest, vote } from '../support/approvals.ts';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { findsOf } from '../support/markers.ts';
 import { tracesOf } from '../support/traces.ts';
@@ -49,6 +50,7 @@ beforeAll(async () => {
   writeFileSync(publicKeyFile, publicKey.export({ type: 'spki', format: 'pem' }));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/logs`;
   gateway = await startTestGateway({
+    data: { sql: { approve: { delete: { groups: ['dba'], mode: 'wait', wait_seconds: 60 } } } },
     config: {
       audit: {
         signing_key: `file:${join(directory, 'signing.pem')}`,
@@ -66,6 +68,13 @@ beforeAll(async () => {
   // One that looks a masked column up by its value, and one that is refused.
   await client.query('SELECT id FROM customers WHERE email = $1', [rows[0]?.email]).catch(() => {});
   await client.query(`SELECT id FROM customers WHERE ssn > '${String(rows[0]?.ssn)}'`).catch(() => {});
+  // One that somebody lets through, and that names a masked value.
+  const asked = nextRequest(gateway.gateway.approvals);
+  const held = client.query(
+    `DELETE FROM scratch.notes WHERE id IN (SELECT id FROM customers WHERE email = '${String(rows[0]?.email)}')`,
+  );
+  await vote(gateway.gateway.approvals, (await asked).id);
+  await held;
   await client.end();
   const [opened] = (await gateway.audit()).filter(({ event, action }) => event === 'decided' && action === 'connect');
   session = String(opened?.session);
@@ -117,6 +126,13 @@ test('one archive is exported, verifies with the public key, and does not when a
   // Every recording is bound to the trail.
   expect(verified.out).not.toContain('note');
   const bytes = readFileSync(archive);
+  const [row = '{}'] = /\{"approval":[^\n]*"request":[^\n]*/.exec(bytes.toString('utf8')) ?? [];
+  expect(JSON.parse(row)).toMatchObject({
+    state: 'used',
+    request: { action: 'delete', operation: { text: expect.stringMatching(/scratch\.notes.*hmac:/) } },
+    votes: [{ approver: { id: 'ana' }, verdict: 'approve', reason: 'looked at it', client_address: '127.0.0.1' }],
+    uses: [{ decided: expect.any(Number), outcome: { status: 'ok' } }],
+  });
   const place = bytes.indexOf('"event":"decided"');
   bytes[place] = 0x20;
   writeFileSync(archive, bytes);

@@ -50,12 +50,12 @@ export function sessionDocument(session: LiveSession): JsonObject {
 
 /** A recording. @param live - whether its session is still open. */
 export function recordingDocument(recording: RecordingSummary, live: boolean): JsonObject {
-  const { id, protocol, upstream, subject, application, bytes } = recording;
+  const { session, protocol, upstream, subjects, client_address, application, started_at, ended_at } = recording;
+  const { outcome, code, operations, refusals, labels, resources, bytes, key_id } = recording;
   return {
-    ...{ id, protocol, upstream, subject, application, bytes, live },
-    client_address: recording.clientAddress,
-    started_at: recording.startedAt,
-    last_at: recording.lastAt,
+    ...{ id: session, protocol, upstream, subjects: [...subjects], client_address, application, started_at, ended_at },
+    ...{ outcome, code, operations, refusals: [...refusals], labels: [...labels], resources: [...resources] },
+    ...{ bytes, key_id, live },
   };
 }
 

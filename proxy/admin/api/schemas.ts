@@ -5,6 +5,7 @@ import type { Schema } from './route.ts';
 /** The shapes of what the API answers and takes; `openapi.ts` puts them into its document. */
 
 const string: Schema = { type: 'string' };
+const nullable: Schema = { type: ['string', 'null'] };
 const integer: Schema = { type: 'integer', minimum: 0 };
 const boolean: Schema = { type: 'boolean' };
 const time: Schema = { type: 'string', format: 'date-time' };
@@ -104,12 +105,19 @@ export const components: Readonly<Record<string, Schema>> = {
     id,
     protocol: string,
     upstream: string,
-    subject: free,
+    subjects: list(string),
     client_address: string,
     application: string,
     started_at: string,
-    last_at: time,
+    ended_at: { type: ['string', 'null'], format: 'date-time' },
+    outcome: string,
+    code: nullable,
+    operations: integer,
+    refusals: list(string),
+    labels: list(string),
+    resources: list(string),
     bytes: integer,
+    key_id: nullable,
     live: boolean,
   }),
   Recordings: object({ recordings: list(ref('Recording')) }),
@@ -140,6 +148,12 @@ export const parameters = {
   limit: { type: 'string', pattern: '^[1-9][0-9]{0,2}$' },
   after: { type: 'string', pattern: '^[0-9A-Za-z_-]{1,64}$' },
   name: { type: 'string', minLength: 1, maxLength: 256, pattern: '^[^\\p{Cc}]*$' },
+  /** RFC 3339. */
+  time: {
+    type: 'string',
+    format: 'date-time',
+    pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d(\\.\\d{1,9})?(Z|[+-]\\d\\d:\\d\\d)$',
+  },
   states: {
     type: 'string',
     pattern: '^(pending|approved|denied|expired|withdrawn|used)(,(pending|approved|denied|expired|withdrawn|used))*$',

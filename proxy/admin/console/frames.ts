@@ -148,6 +148,8 @@ function note(kind: string, data: JsonObject): string {
   switch (kind) {
     case 'cut':
       return 'The recording stops here: the gateway or its disk stopped.';
+    case 'locked':
+      return `The rest cannot be read: ${words(data.message)}.`;
     case 'damaged':
       return `The recording is damaged from here on: ${words(data.message)}.`;
     case 'lost':

@@ -101,10 +101,16 @@ export function Trouble({ error }: { error: ApiError | undefined }) {
 
 /** Somebody, and on whose behalf. */
 export function Who({ subject, chain }: { subject: Principal; chain: readonly Principal[] }) {
+  return <People subjects={[subject, ...chain].map(({ id }) => id)} />;
+}
+
+/** Somebody, and on whose behalf, by their ids. */
+export function People({ subjects }: { subjects: readonly string[] }) {
+  const [subject = '', ...chain] = subjects.map(visible);
   return (
     <span>
-      <strong>{visible(subject.id)}</strong>
-      {chain.length > 0 && <span class="muted"> on behalf of {chain.map(({ id }) => visible(id)).join(', for ')}</span>}
+      <strong>{subject}</strong>
+      {chain.length > 0 && <span class="muted"> on behalf of {chain.join(', for ')}</span>}
     </span>
   );
 }

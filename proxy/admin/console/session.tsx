@@ -3,8 +3,7 @@ import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import { ApiError, ask } from './api.ts';
 import { type Entry, Timeline } from './frames.ts';
 import { useApi, useChanges } from './hooks.ts';
-import { words } from './operation.ts';
-import { Ago, Empty, Facts, Link, Page, Tag, Trouble, Who } from './parts.tsx';
+import { Ago, Empty, Facts, Link, Page, People, Tag, Trouble, Who } from './parts.tsx';
 import { Terminal } from './terminal.tsx';
 import { TimelineView } from './timeline-view.tsx';
 import type { Frame, Me, Recording, Session } from './types.ts';
@@ -194,7 +193,7 @@ function Replay({ id }: { id: string }) {
       <div class="card">
         <header class="card-head">
           <h2>
-            <strong>{visible(words(recording.subject.id))}</strong> at {recording.upstream}
+            <People subjects={recording.subjects} /> at {recording.upstream}
           </h2>
           <span class="card-tags">
             <Tag>Recorded</Tag>
@@ -207,6 +206,10 @@ function Replay({ id }: { id: string }) {
               `${protocol(recording.protocol)}, ${visible(recording.application) || 'unnamed'} at ${recording.client_address}`,
             ],
             ['Began', <Ago time={recording.started_at} />],
+            [
+              'Did',
+              `${count(recording.operations, 'operation')}, touched ${visible(recording.labels.join(', ')) || 'no label'}`,
+            ],
             ['Session', <code class="wrap">{recording.id}</code>],
           ]}
         />

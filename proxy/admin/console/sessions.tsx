@@ -2,18 +2,18 @@
 import { useCallback, useState } from 'preact/hooks';
 import { query } from './api.ts';
 import { useApi, useChanges } from './hooks.ts';
-import { words } from './operation.ts';
-import { Ago, Empty, Link, Page, Tag, Trouble, Who } from './parts.tsx';
+import { Ago, Empty, Link, Page, People, Tag, Trouble, Who } from './parts.tsx';
+import { type Filter, noFilter, parametersOf, Search } from './search.tsx';
 import type { Recording, Session } from './types.ts';
-import { bytes, count, protocol, visible } from './words.ts';
+import { bytes, count, plain, protocol, visible } from './words.ts';
 
 const kinds = ['session'];
 
 /** `/sessions` */
 export function Sessions({ go }: { go: (path: string) => void }) {
   const live = useApi<{ sessions: Session[] }>('/api/sessions');
-  const [filter, setFilter] = useState({ subject: '', upstream: '', protocol: '' });
-  const past = useApi<{ recordings: Recording[] }>(`/api/recordings${query({ ...filter, limit: '50' })}`);
+  const [filter, setFilter] = useState<Filter>(noFilter);
+  const past = useApi<{ recordings: Recording[] }>(`/api/recordings${query({ ...parametersOf(filter), limit: '50' })}`);
   const refresh = useCallback(() => {
     live.refresh();
     past.refresh();
@@ -62,7 +62,7 @@ export function Sessions({ go }: { go: (path: string) => void }) {
       </section>
       <section>
         <h2>Recorded</h2>
-        <Search filter={filter} set={setFilter} />
+        <Search set={setFilter} />
         <Trouble error={past.error} />
         {closed?.length === 0 && (
           <Empty title="No recording matches">Recordings are kept as long as your retention says.</Empty>
@@ -73,16 +73,22 @@ export function Sessions({ go }: { go: (path: string) => void }) {
               <Link href={`/sessions/${recording.id}`} go={go} class="row">
                 <span class="row-main">
                   <span>
-                    <strong>{visible(words(recording.subject.id))}</strong> at {recording.upstream}
+                    <People subjects={recording.subjects} /> at {recording.upstream}
                   </span>
                   <span class="muted">
                     {protocol(recording.protocol)}, {visible(recording.application) || 'unnamed client'} at{' '}
                     {recording.client_address}
+                    {recording.labels.length > 0 && `, touched ${visible(recording.labels.join(', '))}`}
                   </span>
+                  {recording.refusals.length > 0 && (
+                    <span class="rule">Refused: {visible(recording.refusals.map(plain).join(', '))}</span>
+                  )}
                 </span>
                 <span class="row-side muted">
                   <Ago time={recording.started_at} />
-                  <span>{bytes(recording.bytes)}</span>
+                  <span>
+                    {count(recording.operations, 'operation')}, {bytes(recording.bytes)}
+                  </span>
                 </span>
               </Link>
             </li>
@@ -90,56 +96,5 @@ export function Sessions({ go }: { go: (path: string) => void }) {
         </ul>
       </section>
     </Page>
-  );
-}
-
-interface Filter {
-  readonly subject: string;
-  readonly upstream: string;
-  readonly protocol: string;
-}
-
-function Search({ filter, set }: { filter: Filter; set: (filter: Filter) => void }) {
-  const [draft, setDraft] = useState(filter);
-  return (
-    <search>
-      <form
-        class="search"
-        onSubmit={(event) => {
-          event.preventDefault();
-          set(draft);
-        }}
-      >
-        <label>
-          <span>Who</span>
-          <input
-            value={draft.subject}
-            autocomplete="off"
-            onInput={(event) => setDraft({ ...draft, subject: event.currentTarget.value.trim() })}
-          />
-        </label>
-        <label>
-          <span>Where</span>
-          <input
-            value={draft.upstream}
-            autocomplete="off"
-            onInput={(event) => setDraft({ ...draft, upstream: event.currentTarget.value.trim() })}
-          />
-        </label>
-        <label>
-          <span>Protocol</span>
-          <select
-            value={draft.protocol}
-            onChange={(event) => setDraft({ ...draft, protocol: event.currentTarget.value })}
-          >
-            <option value="">Any</option>
-            <option value="postgres">PostgreSQL</option>
-            <option value="ssh">SSH</option>
-            <option value="http">HTTP and MCP</option>
-          </select>
-        </label>
-        <button type="submit">Search</button>
-      </form>
-    </search>
   );
 }

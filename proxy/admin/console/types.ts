@@ -87,11 +87,18 @@ export interface Recording {
   readonly id: string;
   readonly protocol: string;
   readonly upstream: string;
-  readonly subject: JsonObject;
+  /** The subject, then those it acted for. */
+  readonly subjects: readonly string[];
   readonly client_address: string;
   readonly application: string;
   readonly started_at: string;
-  readonly last_at: string;
+  readonly ended_at: string | null;
+  readonly outcome: string;
+  readonly code: string | null;
+  readonly operations: number;
+  readonly refusals: readonly string[];
+  readonly labels: readonly string[];
+  readonly resources: readonly string[];
   readonly bytes: number;
   readonly live: boolean;
 }

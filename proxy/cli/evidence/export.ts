@@ -10,6 +10,7 @@ import { readLines } from '../../audit/lines.ts';
 import { genesisHash } from '../../audit/seal.ts';
 import { limits } from '../../core/limits.ts';
 import type { RecordingIndex } from '../../record/index.ts';
+import { ApprovalRows } from './approvals.ts';
 import { type Manifest, names, type Part, signManifest } from './manifest.ts';
 
 /** What to take evidence of, and from where. */
@@ -26,8 +27,8 @@ export interface ExportOptions {
 }
 
 /**
- * Writes one tar with the audit lines of a range, up to the first signed head behind it, the recordings of their sessions, the
- * policy that was in force, and a signed manifest of it all.
+ * Writes one tar with the audit lines of a range, up to the first signed head behind it, the approvals that they are about, the
+ * recordings of their sessions, the policy that was in force, and a signed manifest of it all.
  * @returns the manifest
  */
 export async function exportEvidence(options: ExportOptions, target: NodeJS.WritableStream): Promise<Manifest> {
@@ -38,6 +39,9 @@ export async function exportEvidence(options: ExportOptions, target: NodeJS.Writ
     const parts: Part[] = [];
     const missing: string[] = [];
     parts.push(await addPart(archive, names.audit, found.bytes, Readable.from(auditLines(options, found))));
+    const rows = found.approvals.since(found.start.seq).map((row) => Buffer.from(`${JSON.stringify(row)}\n`));
+    const rowBytes = rows.reduce((sum, { length }) => sum + length, 0);
+    parts.push(await addPart(archive, names.approvals, rowBytes, Readable.from(rows)));
     for (const digest of found.policies) {
       const file = join(options.policyDirectory, digest);
       if (existsSync(file)) parts.push(await addFile(archive, `policies/${digest}`, file));
@@ -78,6 +82,7 @@ interface Survey {
   readonly bytes: number;
   readonly sessions: ReadonlySet<string>;
   readonly policies: ReadonlySet<string>;
+  readonly approvals: ApprovalRows;
 }
 
 async function surveyTrail(options: ExportOptions): Promise<Survey> {
@@ -91,6 +96,7 @@ async function surveyTrail(options: ExportOptions): Promise<Survey> {
   let tornBytes = 0;
   const sessions = new Set<string>();
   const policies = new Set<string>();
+  const approvals = new ApprovalRows();
   for await (const raw of linesOf(options.auditFile)) {
     const { line } = raw;
     if (line === undefined) {
@@ -102,6 +108,8 @@ async function surveyTrail(options: ExportOptions): Promise<Survey> {
     if (start === undefined && timeMs >= fromMs) start = parseOpening(line)?.previous ?? previous;
     // Lines that nothing waited for are written a little later than their time.
     past ||= timeMs >= toMs + limits.auditHeadMs;
+    if (!done) approvals.take(line);
+    if (start === undefined && line.event === 'approval') approvals.forget(line);
     if (start !== undefined && !done) {
       // A torn piece belongs to the opening behind it.
       bytes += raw.bytes + tornBytes;
@@ -117,7 +125,7 @@ async function surveyTrail(options: ExportOptions): Promise<Survey> {
       throw new Error('there are too many sessions: ask for a shorter range');
   }
   if (start === undefined || lines === 0) throw new Error('the trail has no lines of that time');
-  return { start, firstSeq: start.seq + 1, lastSeq, lines, bytes, sessions, policies };
+  return { start, firstSeq: start.seq + 1, lastSeq, lines, bytes, sessions, policies, approvals };
 }
 
 function note({ members }: Line, sessions: Set<string>): void {

@@ -24,7 +24,12 @@ export interface Part {
 }
 
 /** Names within an archive. */
-export const names = { audit: 'audit.jsonl', manifest: 'manifest.json', signature: 'manifest.sig' } as const;
+export const names = {
+  audit: 'audit.jsonl',
+  approvals: 'approvals.jsonl',
+  manifest: 'manifest.json',
+  signature: 'manifest.sig',
+} as const;
 
 /** Behind a line that no other signature of the gateway begins with. */
 function signedBytes(manifest: Uint8Array): Buffer {

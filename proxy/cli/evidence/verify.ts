@@ -1,6 +1,6 @@
 import { createHash, type KeyObject } from 'node:crypto';
 import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,10 +8,13 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { extract } from 'tar-stream';
 import { type Verification, verifyAudit } from '../../audit/index.ts';
+import { parseLine } from '../../audit/line.ts';
+import { readLines } from '../../audit/lines.ts';
 import { queryAudit } from '../../audit/query.ts';
 import { limits } from '../../core/limits.ts';
 import type { JsonObject } from '../../core/types.ts';
 import { DigestChain } from '../../record/index.ts';
+import { type ApprovalFindings, type ApprovalRow, ApprovalRows, compareApprovals } from './approvals.ts';
 import { isManifestSigned, type Manifest, names, type Part, parseManifest } from './manifest.ts';
 
 /** What an archive proves. */
@@ -23,15 +26,16 @@ export interface EvidenceReport {
   readonly audit: Verification | undefined;
   /** Recordings whose digest the audit lines do not name, because they ended later or by a crash: the manifest alone proves them. */
   readonly unbound: number;
+  /** Uses of approvals without a decision: the gateway stopped between the two, or refused at the last moment. */
+  readonly undecided: number;
 }
 
 /** Holds every part of an archive against its signed manifest, and the audit lines against their signed heads. Offline. */
 export async function verifyEvidence(archive: Readable, publicKeys: readonly KeyObject[]): Promise<EvidenceReport> {
   const scratch = await mkdtemp(join(tmpdir(), 'sallyport-evidence-'));
   try {
-    const auditFile = join(scratch, names.audit);
-    const contents = await readArchive(archive, auditFile);
-    return await judge(contents, auditFile, publicKeys);
+    const contents = await readArchive(archive, scratch);
+    return await judge(contents, scratch, publicKeys);
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
@@ -46,7 +50,8 @@ interface Contents {
   readonly problems: readonly string[];
 }
 
-async function readArchive(archive: Readable, auditFile: string): Promise<Contents> {
+/** @param scratch - where the parts go that are read again */
+async function readArchive(archive: Readable, scratch: string): Promise<Contents> {
   const parts: Part[] = [];
   const problems: string[] = [];
   const kept = new Map<string, Buffer>();
@@ -62,7 +67,9 @@ async function readArchive(archive: Readable, auditFile: string): Promise<Conten
       const isRecording = name.startsWith('recordings/');
       let bytes = 0;
       const isSmall = name === names.manifest || name === names.signature;
-      const copy = name === names.audit ? createWriteStream(auditFile, { flags: 'wx' }) : undefined;
+      const isRead = name === names.audit || name === names.approvals;
+      const isFirst = !parts.some((part) => part.name === name);
+      const copy = isRead && isFirst ? createWriteStream(join(scratch, name), { flags: 'wx' }) : undefined;
       for await (const chunk of entry) {
         if (!Buffer.isBuffer(chunk)) throw new TypeError('expected bytes');
         bytes += chunk.length;
@@ -86,14 +93,16 @@ async function readArchive(archive: Readable, auditFile: string): Promise<Conten
   return { parts, problems, seals, manifest: kept.get(names.manifest), signature };
 }
 
-async function judge(contents: Contents, auditFile: string, publicKeys: readonly KeyObject[]): Promise<EvidenceReport> {
+async function judge(contents: Contents, scratch: string, publicKeys: readonly KeyObject[]): Promise<EvidenceReport> {
   const { manifest: bytes, signature, parts } = contents;
+  const auditFile = join(scratch, names.audit);
   if (bytes === undefined || !isManifestSigned(bytes, signature, publicKeys))
     return {
       problems: ['none of the public keys signed the manifest'],
       manifest: undefined,
       audit: undefined,
       unbound: 0,
+      undecided: 0,
     };
   const manifest = parseManifest(bytes);
   const problems = [...contents.problems, ...differences(manifest.parts, parts)];
@@ -105,9 +114,14 @@ async function judge(contents: Contents, auditFile: string, publicKeys: readonly
   if (audit.defect !== undefined)
     problems.push(`${names.audit}:${audit.defect.line}: ${audit.defect.message} (${audit.defect.kind})`);
   else if (audit.lines !== lines) problems.push(`${names.audit} has ${audit.lines} lines, not ${lines}`);
-  // Lines that do not hold say nothing about recordings.
-  const { unbound, differing } = audit.ok ? await bindings(auditFile, contents.seals) : { unbound: 0, differing: [] };
-  return { problems: [...problems, ...differing], manifest, audit, unbound };
+  // Lines that do not hold, and parts that were changed, say nothing about others.
+  if (!audit.ok || problems.length > 0) return { problems, manifest, audit, unbound: 0, undecided: 0 };
+  const { unbound, differing } = await bindings(auditFile, contents.seals);
+  const approvals = await heldAgainst(auditFile, join(scratch, names.approvals), start.seq);
+  return {
+    problems: [...differing, ...approvals.problems],
+    ...{ manifest, audit, unbound, undecided: approvals.undecided },
+  };
 }
 
 /** Holds recordings against what the trail says was recorded, and heads sign. */
@@ -125,6 +139,21 @@ async function bindings(
     if (seals.get(name) !== digest) differing.push(`${name} is not what the trail says was recorded`);
   }
   return { unbound: seals.size - bound.size, differing };
+}
+
+/** Holds the rows of approvals against the lines that they were made of. */
+async function heldAgainst(auditFile: string, approvalsFile: string, seq: number): Promise<ApprovalFindings> {
+  const told = new ApprovalRows();
+  for await (const { bytes } of readLines(auditFile, limits.auditLineBytesMax)) {
+    const line = parseLine(bytes);
+    if (line !== undefined) told.take(line);
+  }
+  const rows: ApprovalRow[] = [];
+  if (existsSync(approvalsFile)) {
+    for await (const { bytes } of readLines(approvalsFile, limits.evidenceApprovalBytesMax))
+      rows.push(JSON.parse(bytes.toString('utf8')));
+  }
+  return compareApprovals(rows, told, seq);
 }
 
 function differences(promised: readonly Part[], there: readonly Part[]): string[] {

@@ -77,6 +77,7 @@ export function list({ directory }: Archive, values: Values<typeof listOptions> 
   const limit = said('limit');
   if (limit !== undefined && !/^[1-9]\d{0,3}$/.test(limit)) throw new UsageError('--limit is a number up to 9999');
   const entries = indexOf(directory).query({
+    own: true,
     subject: said('subject'),
     upstream: said('upstream'),
     protocol: said('protocol'),

@@ -5,13 +5,18 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { extract, pack } from 'tar-stream';
+import { Approvals } from '../../../proxy/approval/index.ts';
 import { type ExportOptions, exportEvidence } from '../../../proxy/cli/evidence/export.ts';
 import { type Manifest, signManifest } from '../../../proxy/cli/evidence/manifest.ts';
 import { verifyEvidence } from '../../../proxy/cli/evidence/verify.ts';
 import { run } from '../../../proxy/cli/evidence.ts';
+import { ulids } from '../../../proxy/core/clock.ts';
+import { limits } from '../../../proxy/core/limits.ts';
 import { PolicyArchive } from '../../../proxy/policy/archive.ts';
 import { readRecording, recordingKey } from '../../../proxy/record/index.ts';
-import { decided, openTrail, SteppedClock, scratch } from '../audit/support.ts';
+import { openEmbeddedStore } from '../../../proxy/store/index.ts';
+import { anApproval, bo, vote } from '../../support/approvals.ts';
+import { completed, decided, openTrail, SteppedClock, scratch } from '../audit/support.ts';
 import { collect, recorderAt } from '../record/support.ts';
 
 const { privateKey: signingKey, publicKey } = generateKeyPairSync('ed25519');
@@ -42,15 +47,35 @@ beforeEach(async () => {
     audit.write({ event: 'activated', members: '', own: { bundle, data: 'd', bundle_sha256, data_sha256 } });
   };
   activate('old');
+  const store = openEmbeddedStore({ path: ':memory:', gateway: 'g' });
+  const desk = new Approvals({
+    ...{ store, audit, clock, limits, ids: ulids(clock), gateway: 'g' },
+    metrics: { approval: () => {} },
+  });
+  const file = () => desk.file(anApproval({ session: 'S2', uses: 2, quorum: 2, expiresAtMs: clock.ms + 60 * minute }));
+  const early = await file();
+  await vote(desk, early.id);
+  const forgotten = await file();
+  await vote(desk, forgotten.id, { verdict: 'deny' });
   for (const number of [1, 2, 3]) {
     const session = recorder.open({ id: `S${number}`, protocol: 'ssh', header: { started_at: '' } });
     session.frame({ kind: 'stdout', data: Buffer.from(`output ${number}`) });
     for (const part of [1, 2, 3]) audit.write(decided(`${number}.${part}`, { session: `S${number}` }));
+    if (number === 2) {
+      // Asked before the range, agreed and used within it; and one that was only asked.
+      await vote(desk, early.id, { approver: bo });
+      await desk.take(early.id, 'd.used');
+      audit.write(decided('used', { session: 'S2', approvals: [early.id] }));
+      audit.append(completed('used'));
+      await file();
+    }
     await session.close({ status: 'ok' });
     await audit.flush();
     if (number === 1) activate('new');
     clock.ms += 10 * minute;
   }
+  await desk.close();
+  await store.close();
   await audit.close();
   options = {
     auditFile,
@@ -90,6 +115,84 @@ const change = (bytes: Buffer, at: number) => {
   changed[at] = (changed[at] ?? 0) ^ 1;
   return changed;
 };
+
+/** Parts with other approvals, under a manifest that the gateway's key signed all the same. */
+function resigned(parts: Parts, name: string, content: Buffer): Parts {
+  const manifest: Manifest = JSON.parse(String(parts.find((part) => part.name === 'manifest.json')?.content));
+  const sha256 = createHash('sha256').update(content).digest('hex');
+  const described = manifest.parts.map((part) =>
+    part.name === name ? { ...part, bytes: content.length, sha256 } : part,
+  );
+  const bytes = Buffer.from(JSON.stringify({ ...manifest, parts: described }));
+  const signature = Buffer.from(signManifest(bytes, signingKey));
+  const changed = new Map([
+    [name, content],
+    ['manifest.json', bytes],
+    ['manifest.sig', signature],
+  ]);
+  return parts.map((part) => ({ name: part.name, content: changed.get(part.name) ?? part.content }));
+}
+
+describe('the approvals of an archive', () => {
+  const rowsOf = (parts: Parts) =>
+    String(parts.find(({ name }) => name === 'approvals.jsonl')?.content)
+      .trimEnd()
+      .split('\n')
+      .map((text) => JSON.parse(text));
+
+  test('are those of the range, with what was asked, every word on it, and every use with its decision', async () => {
+    const [row, asked, ...others] = rowsOf(await unpack());
+    expect(others).toEqual([]);
+    const person = (id: string) => expect.objectContaining({ id });
+    const about = { verdict: 'approve', reason: 'looked at it', channel: 'test', client_address: '127.0.0.1' };
+    const votes = [
+      { ...about, approver: person('ana'), at: '2026-11-22T09:00:00.000Z' },
+      { ...about, approver: person('bo'), at: '2026-11-22T09:10:00.000Z' },
+    ];
+    expect(row).toMatchObject({
+      state: 'approved',
+      request: { action: 'delete', operation: { text: 'DELETE' }, subject: { id: 'bot' }, quorum: 2, uses: 2 },
+      votes,
+      uses: [{ decision_id: 'd.used', votes, decided: expect.any(Number), outcome: { status: 'ok' } }],
+    });
+    expect(asked).toMatchObject({ state: 'pending', votes: [], uses: [] });
+  });
+
+  test('do not verify when they say otherwise than the trail, whoever signed that', async () => {
+    const parts = await unpack();
+    const [row, asked] = rowsOf(parts);
+    const [first, second] = row.votes;
+    const problems = async (...rows: unknown[]) =>
+      await repack(
+        resigned(parts, 'approvals.jsonl', Buffer.from(rows.map((one) => `${JSON.stringify(one)}\n`).join(''))),
+      );
+    expect(await problems(row, asked)).toEqual([]);
+    expect(await problems(row)).toEqual([expect.stringMatching(/is missing/)]);
+    for (const changed of [
+      { ...row, state: 'denied' },
+      { ...row, uses: [] },
+      { ...row, uses: [{ ...row.uses[0], decided: null }] },
+      { ...row, votes: [first, { ...second, approver: { id: 'eve' } }] },
+    ])
+      expect(await problems(changed, asked)).toContainEqual(expect.stringMatching(/is not what the trail says/));
+  });
+});
+
+test('a decision under an approval that was not used for it does not verify, one that is missing is noted', async () => {
+  const file = join(directory, 'other', 'audit.jsonl');
+  const audit = await openTrail(file, { signingKey, clock });
+  const own = { approval: 'A', state: 'used' };
+  audit.append({ event: 'approval', members: '', own: { ...own, what: 'used', decision_id: 'd.lost' } });
+  audit.write(decided('1', { approvals: ['B'] }));
+  await audit.close();
+  const again = join(directory, 'again.tar');
+  const range = { fromMs: clock.ms - minute, toMs: clock.ms + minute };
+  await exportEvidence({ ...options, ...range, auditFile: file }, createWriteStream(again));
+  expect(await verifyEvidence(createReadStream(again), [publicKey])).toMatchObject({
+    problems: ['decision d.1 names approval B, which was not used for it'],
+    undecided: 1,
+  });
+});
 
 describe('an archive of evidence', () => {
   test('holds the lines of the range up to a head, their sessions, the policy in force, and says so signed', async () => {

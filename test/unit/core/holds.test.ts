@@ -11,7 +11,7 @@ import { Tunnels } from '../../../proxy/core/tunnels.ts';
 import type { AccessRequest, Decision, HoldTerms, Identity, OperationFacts } from '../../../proxy/core/types.ts';
 import { createHistory } from '../../../proxy/history/index.ts';
 import { openEmbeddedStore } from '../../../proxy/store/index.ts';
-import { ana, nextRequest, vote } from '../../support/approvals.ts';
+import { anApproval, ana, nextRequest, vote } from '../../support/approvals.ts';
 
 const decision = (effect: Decision['effect'], over: Partial<Decision> = {}): Decision => ({
   ...{ effect, reasons: [], shadow: [], obligations: [], labels: [], accessRequest: undefined, quarantine: undefined },
@@ -318,4 +318,22 @@ test('without a store there is no approval', async () => {
   say = () => needs('a');
   await store.close();
   expect(await outcome()).toBe('store_unavailable');
+});
+
+test('what is audited of an approval fits a line of the trail, however large it is, and keeps who said what', async () => {
+  const approvers = Array.from({ length: limits.approvalQuorumMax }, (_, at) => ({ ...ana, id: `approver-${at}` }));
+  const operation = { text: 'x'.repeat(limits.approvalOperationBytesMax - 100) };
+  const filed = await desk.file(anApproval({ operation, quorum: approvers.length, expiresAtMs: Date.now() + 60_000 }));
+  for (const approver of approvers) {
+    const reason = '\u20ac'.repeat(limits.consoleReasonLengthMax);
+    await desk.decide(filed.id, { approver, verdict: 'approve', reason, channel: 'test', clientAddress: '::1' });
+  }
+  await desk.take(filed.id, 'd.1');
+  const told = events.filter(({ event }) => event === 'approval');
+  for (const { own } of told) expect(Buffer.byteLength(JSON.stringify(own))).toBeLessThan(limits.auditEventBytesMax);
+  expect(told[0]?.own).toMatchObject({ what: 'filed', operation: { undescribed: 'too_large' } });
+  expect(told.at(-1)?.own).toMatchObject({
+    what: 'used',
+    votes: approvers.map(({ id }) => expect.objectContaining({ approver: { issuer: ana.issuer, id } })),
+  });
 });

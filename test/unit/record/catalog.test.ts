@@ -71,6 +71,7 @@ describe('the index of recordings', () => {
       protocol: 'postgres',
       upstream: 'billing',
       subjects: ['other-bot', 'ana'],
+      own: false,
       application: 'psql',
       client_address: '10.0.0.7',
       started_at: '2026-11-22T10:00:00.000Z',

@@ -1,26 +1,43 @@
-import { appendFile, mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { createRecorder } from '../../../proxy/record/index.ts';
-import { type Library, openLibrary } from '../../../proxy/record/library.ts';
+import {
+  createRecorder,
+  type Library,
+  openLibrary,
+  RecordingIndex,
+  type RecordingKey,
+  recordingKey,
+} from '../../../proxy/record/index.ts';
 
 const nowMs = Date.parse('2026-03-01T23:59:59Z');
 let directory: string;
+let index: RecordingIndex;
 let library: Library;
+const key = recordingKey(Buffer.alloc(32, 7));
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'sallyport-library-'));
-  library = openLibrary(directory);
+  index = new RecordingIndex(directory, () => {});
+  library = openLibrary(directory, index, [key]);
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
+
+interface Session {
+  readonly day?: number;
+  readonly protocol?: string;
+  readonly upstream?: string;
+  readonly subject?: object;
+  readonly key?: RecordingKey;
+}
 
 /** Records a session of one command, on a day of its own. */
 async function record(
   id: string,
-  { day = 0, protocol = 'ssh', upstream = 'web1', subject = {} } = {},
+  { day = 0, protocol = 'ssh', upstream = 'web1', subject = {}, key }: Session = {},
 ): Promise<string> {
   const clock = { nowMs: () => nowMs + day * 86_400_000, monotonicMs: () => 0 };
-  const recorder = createRecorder({ directory, clock, onError: () => {} });
+  const recorder = createRecorder({ directory, clock, key, index, onError: () => {} });
   const started_at = new Date(clock.nowMs()).toISOString();
   const who = { type: 'agent', issuer: 'i', id: 'bot', ...subject };
   const header = { id, upstream, subject: who, client_address: '::1', application: 'x', started_at };
@@ -32,7 +49,7 @@ async function record(
   return join(directory, started_at.slice(0, 10), `${id}.sprec`);
 }
 
-const ids = async (query = {}) => (await library.recordings({ limit: 10, ...query })).map(({ id }) => id);
+const ids = (query = {}) => library.recordings({ limit: 10, ...query }).map(({ session }) => session);
 
 async function collect<Value>(values: AsyncIterable<Value>): Promise<Value[]> {
   const all: Value[] = [];
@@ -45,35 +62,44 @@ describe('recordings', () => {
     await record('01A');
     await record('01B', { day: 1 });
     await record('01C', { day: 1 });
-    expect(await ids()).toEqual(['01C', '01B', '01A']);
-    expect(await ids({ limit: 2 })).toEqual(['01C', '01B']);
-    expect(await ids({ after: '01B' })).toEqual(['01A']);
+    expect(ids()).toEqual(['01C', '01B', '01A']);
+    expect(ids({ limit: 2 })).toEqual(['01C', '01B']);
+    expect(ids({ before: '01B' })).toEqual(['01A']);
   });
 
   test('are found by who, on whose behalf, where and how', async () => {
     await record('01A', { subject: { id: 'triage', on_behalf_of: [{ issuer: 'i', id: 'ben' }] } });
     await record('01B', { protocol: 'postgres', upstream: 'orders' });
-    expect(await ids({ subject: 'triage' })).toEqual(['01A']);
-    expect(await ids({ subject: 'ben' })).toEqual(['01A']);
-    expect(await ids({ upstream: 'orders' })).toEqual(['01B']);
-    expect(await ids({ protocol: 'ssh' })).toEqual(['01A']);
-    expect(await ids({ subject: 'nobody' })).toEqual([]);
+    expect(ids({ subject: 'triage' })).toEqual(['01A']);
+    expect(ids({ subject: 'ben' })).toEqual(['01A']);
+    expect(ids({ upstream: 'orders' })).toEqual(['01B']);
+    expect(ids({ protocol: 'ssh' })).toEqual(['01A']);
+    expect(ids({ subject: 'nobody' })).toEqual([]);
   });
 
   test('of the gateway itself are there when asked for', async () => {
     await record('01A', { subject: { type: 'gateway' } });
-    expect(await ids()).toEqual([]);
-    expect(await ids({ own: 'include' })).toEqual(['01A']);
+    expect(ids()).toEqual([]);
+    expect(ids({ own: true })).toEqual(['01A']);
   });
 
-  test('are nothing but recordings, in nothing but their directory', async () => {
-    await record('01A');
-    await mkdir(join(directory, '2026-03-05'), { recursive: true });
-    await writeFile(join(directory, '2026-03-05', '01X.sprec'), 'no header');
-    await writeFile(join(directory, '01Y.sprec'), '{"format":"sprec","version":1}\n');
-    expect(await ids()).toEqual(['01A']);
-    for (const id of ['../01Y', '..%2f01Y', '01Y', '']) expect(await library.recording(id)).toBeUndefined();
-    expect(await openLibrary(join(directory, 'none')).recordings({ limit: 1 })).toEqual([]);
+  test('are those of the index that are still there', async () => {
+    const file = await record('01A');
+    expect(library.recording('01A')).toMatchObject({ session: '01A', upstream: 'web1' });
+    for (const id of ['../01A', '01Y', '']) expect(library.recording(id)).toBeUndefined();
+    await rm(file);
+    expect(library.recording('01A')).toBeUndefined();
+    expect(await collect(library.frames('01A'))).toEqual([]);
+    expect(await library.cast('01A', 3)).toBe('nothing');
+  });
+
+  test('a line of the index that names a file outside of the directory is none', async () => {
+    const file = await record('01A');
+    const line = (await readFile(join(directory, 'index.jsonl'), 'utf8')).split('\n')[0] ?? '';
+    for (const name of ['../2026-03-01/01A.sprec', file, '2026-03-01/../../x.sprec']) {
+      await writeFile(join(directory, 'index.jsonl'), JSON.stringify({ ...JSON.parse(line), file: name }));
+      expect(new RecordingIndex(directory, () => {}).get('01A')).toBeUndefined();
+    }
   });
 });
 
@@ -101,8 +127,23 @@ describe('one recording', () => {
   test('is an asciicast where there was something to show', async () => {
     await record('01A');
     const lines = await library.cast('01A', 3);
-    expect(JSON.parse((await collect(lines ?? (async function* () {})()))[0] ?? '')).toMatchObject({ version: 3 });
-    await record('01B', { protocol: 'postgres' });
-    expect(await library.cast('01Z', 3)).toBeUndefined();
+    if (typeof lines === 'string') throw new Error(lines);
+    expect(JSON.parse((await collect(lines))[0] ?? '')).toMatchObject({ version: 3 });
+    expect(await library.cast('01Z', 3)).toBe('nothing');
+  });
+
+  test('that is encrypted is found, and read with its key only', async () => {
+    await record('01A', { key });
+    expect(library.recording('01A')).toMatchObject({ key_id: key.id });
+    expect((await collect(library.frames('01A'))).map(({ kind }) => kind)).toEqual([
+      'header',
+      'command',
+      'stdout',
+      'end',
+    ]);
+    expect(typeof (await library.cast('01A', 3))).toBe('object');
+    const without = openLibrary(directory, index);
+    expect((await collect(without.frames('01A'))).map(({ kind }) => kind)).toEqual(['header', 'locked']);
+    expect(await without.cast('01A', 3)).toBe('locked');
   });
 });

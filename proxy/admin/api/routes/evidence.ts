@@ -5,26 +5,38 @@ import type { Json } from '../../../core/types.ts';
 import { frameDocument, recordingDocument } from '../documents.ts';
 import type { Evidence, RecordingSummary, ShownFrame } from '../evidence.ts';
 import { Problem } from '../problem.ts';
-import { limitOf } from '../query.ts';
+import { instantOf, limitOf } from '../query.ts';
 import type { Route } from '../route.ts';
 import { parameters, schemas } from '../schemas.ts';
 import { viewed } from '../viewed.ts';
 
-const { limit, after, name, own } = parameters;
+const { limit, after, name, own, time } = parameters;
 
 /** Recordings and decisions that were kept. Opening a recording is an event of the trail. */
 export function evidenceRoutes(evidence: Evidence, live: LiveSessions, audit: AuditPort): readonly Route[] {
-  const document = (recording: RecordingSummary) => recordingDocument(recording, live.get(recording.id) !== undefined);
+  const document = (recording: RecordingSummary) =>
+    recordingDocument(recording, live.get(recording.session) !== undefined);
   return [
     {
       method: 'GET',
       path: '/api/recordings',
       role: 'viewer',
-      summary: 'Recordings of sessions, open ones among them, the newest first.',
-      query: { limit, after, subject: name, upstream: name, protocol: name, own },
+      summary: 'Recordings of sessions, open ones among them, the newest first. All that is given must match.',
+      query: {
+        ...{ limit, after, since: time, until: time, own },
+        ...{ subject: name, upstream: name, protocol: name, resource: name, label: name, outcome: name, code: name },
+      },
       answer: schemas.recordings,
-      async handle({ query }) {
-        const found = await evidence.recordings({ ...query, limit: limitOf(query) });
+      handle({ query }) {
+        const { after: before, since, until, own: ours, limit: _, ...terms } = query;
+        const times = { sinceMs: instantOf(since), untilMs: instantOf(until) };
+        const found = evidence.recordings({
+          ...terms,
+          ...times,
+          before,
+          own: ours === 'include',
+          limit: limitOf(query),
+        });
         return { json: { recordings: found.map(document) } };
       },
     },
@@ -39,12 +51,13 @@ export function evidenceRoutes(evidence: Evidence, live: LiveSessions, audit: Au
       async handle(request) {
         const { id = '' } = request.parameters;
         const { format = 'json' } = request.query;
-        const recording = await evidence.recording(id);
+        const recording = evidence.recording(id);
         if (recording === undefined) throw new Problem(404, 'recording_unknown', 'There is no such recording.');
         viewed(audit, request, 'recording', id);
         if (format === 'json') return { json: await replay(document(recording), evidence.frames(id)) };
         const lines = await evidence.cast(id, format === 'asciicast-v2' ? 2 : 3);
-        if (lines === undefined) throw new Problem(404, 'nothing_to_show', 'Nothing in it was on a terminal.');
+        if (lines === 'nothing') throw new Problem(404, 'nothing_to_show', 'Nothing in it was on a terminal.');
+        if (lines === 'locked') throw new Problem(409, 'recording_locked', 'The gateway has no key that opens it.');
         return { type: 'application/x-asciicast', lines };
       },
     },

@@ -3,6 +3,7 @@ import { request as tlsRequest } from 'node:https';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { cookie, cookieNames } from '../../../../proxy/admin/api/cookies.ts';
+import type { Evidence, RecordingQuery, RecordingSummary } from '../../../../proxy/admin/api/evidence.ts';
 import { type Api, type ApiOptions, startApi } from '../../../../proxy/admin/api/index.ts';
 import { GatewayError } from '../../../../proxy/core/errors.ts';
 import { limits } from '../../../../proxy/core/limits.ts';
@@ -70,10 +71,10 @@ async function start(options: Partial<ApiOptions> = {}): Promise<Api> {
     policy: { ready: true, revisions: { bundle: 'b1', data: 'd1' }, onActivate: () => () => {} },
     audit,
     evidence: {
-      recordings: async () => [],
-      recording: async () => undefined,
+      recordings: () => [],
+      recording: () => undefined,
       async *frames() {},
-      cast: async () => undefined,
+      cast: async () => 'nothing',
       decisions: async () => [],
     },
     clock: { nowMs: () => nowMs, monotonicMs: () => nowMs },
@@ -309,31 +310,65 @@ describe('what machines send', () => {
   });
 });
 
-test('what somebody looks at is noted first, or not shown', async () => {
-  const recording = {
-    ...{
-      id: '01K',
-      protocol: 'ssh',
-      upstream: 'web1',
-      subject: {},
-      clientAddress: '',
-      application: '',
-      startedAt: '',
-      bytes: 0,
+/** As the index has it. */
+const recording: RecordingSummary = {
+  ...{ session: '01K', protocol: 'ssh', upstream: 'web1', subjects: ['bot', 'ana'], client_address: '::1' },
+  ...{ application: 'OpenSSH', started_at: '2026-01-01T00:00:00.000Z', ended_at: null, outcome: 'open', code: null },
+  ...{ operations: 2, refusals: ['x'], labels: ['pii'], resources: ['rm'], bytes: 7, key_id: 'k' },
+};
+
+/** Evidence of that one recording; notes what was asked. */
+function oneRecording(asked: RecordingQuery[] = []): Evidence {
+  return {
+    recordings(query) {
+      asked.push(query);
+      return [recording];
     },
-    lastAt: new Date(0).toISOString(),
+    recording: () => recording,
+    async *frames() {
+      yield { timeMs: 1, kind: 'stdout', decisionId: undefined, data: 'aGk=', base64: true };
+    },
+    cast: async () => 'locked',
+    decisions: async () => [],
   };
-  await start({
-    evidence: {
-      recordings: async () => [recording],
-      recording: async () => recording,
-      async *frames() {
-        yield { timeMs: 1, kind: 'stdout', decisionId: undefined, data: 'aGk=', base64: true };
-      },
-      cast: async () => undefined,
-      decisions: async () => [],
-    },
-  });
+}
+
+test('recordings are searched by all that their index knows', async () => {
+  const asked: RecordingQuery[] = [];
+  await start({ evidence: oneRecording(asked) });
+  const ask = await apiClient(api.url, 'vera.staff');
+  const terms = {
+    subject: 'ana',
+    upstream: 'web1',
+    protocol: 'ssh',
+    resource: 'rm',
+    label: 'pii',
+    outcome: 'ok',
+    code: 'x',
+  };
+  const range = { since: '2026-01-01T00:00:00Z', until: '2026-01-02T00:00:00.5+01:00', after: '01Z', limit: '7' };
+  const found = await ask('GET', `/api/recordings?${new URLSearchParams({ ...terms, ...range, own: 'include' })}`);
+  const { session, ...shown } = recording;
+  expect(found).toMatchObject({ status: 200, body: { recordings: [{ ...shown, id: session, live: false }] } });
+  const times = { sinceMs: Date.UTC(2026, 0, 1), untilMs: Date.UTC(2026, 0, 1, 23, 0, 0, 500) };
+  expect(asked).toEqual([{ ...terms, ...times, before: '01Z', own: true, limit: 7 }]);
+  for (const since of ['yesterday', '2026-01-01', '2026-13-01T00:00:00Z'])
+    expect(await ask('GET', `/api/recordings?since=${since}`)).toMatchObject({
+      status: 400,
+      body: { code: 'query_invalid' },
+    });
+  expect(asked).toHaveLength(1);
+});
+
+test('a recording that no key opens is no film, and says why', async () => {
+  await start({ evidence: oneRecording() });
+  const ask = await apiClient(api.url, 'vera.staff');
+  const answered = await ask('GET', '/api/recordings/01K?format=asciicast-v3');
+  expect(answered).toMatchObject({ status: 409, body: { code: 'recording_locked' } });
+});
+
+test('what somebody looks at is noted first, or not shown', async () => {
+  await start({ evidence: oneRecording() });
   const ask = await apiClient(api.url, 'vera.staff');
   expect(await ask('GET', '/api/recordings/01K')).toMatchObject({
     status: 200,

@@ -45,10 +45,10 @@ beforeAll(async () => {
     policy: { ready: true, revisions: { bundle: '', data: '' }, onActivate: () => () => {} },
     audit,
     evidence: {
-      recordings: async () => [],
-      recording: async () => undefined,
+      recordings: () => [],
+      recording: () => undefined,
       async *frames() {},
-      cast: async () => undefined,
+      cast: async () => 'nothing',
       decisions: async () => [],
     },
     clock: { nowMs: () => nowMs, monotonicMs: () => nowMs },
