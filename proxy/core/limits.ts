@@ -1,6 +1,6 @@
 import { approvalLimits } from './limits-approvals.ts';
-import { auditSinkLimits } from './limits-audit.ts';
 import { consoleLimits } from './limits-console.ts';
+import { evidenceLimits } from './limits-evidence.ts';
 import { requestLimits } from './limits-requests.ts';
 
 /**
@@ -184,11 +184,6 @@ export const limits = {
   auditUnsignedLinesMax: 100_000,
   /** How much of the trail is read at once by those who follow it; longer than any line. */
   auditReadBytes: 1024 * 1024,
-  /** Parts of an archive of evidence, and bytes of its manifest. */
-  evidencePartsMax: 200_000,
-  evidenceManifestBytesMax: 64 * 1024 * 1024,
-  /** One approval in it, as JSON: with all of its uses, and the votes of each. */
-  evidenceApprovalBytesMax: 64 * 1024 * 1024,
   /** A secret behind a reference. */
   secretBytesMax: 64 * 1024,
   recordFrameBytesMax: 64 * 1024,
@@ -321,7 +316,7 @@ export const limits = {
   /** Code units of one expanded word, and of a text in canonical form. */
   shellWordLengthMax: 64 * 1024,
 
-  ...auditSinkLimits,
+  ...evidenceLimits,
   ...requestLimits,
 
   ...approvalLimits,

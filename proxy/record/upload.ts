@@ -28,9 +28,6 @@ export function toUpload({ outcome, key_id, uploaded_at }: RecordingEntry): bool
   return outcome !== 'open' && key_id !== null && uploaded_at === undefined;
 }
 
-/** The index is a file that others may have written: what it names must be a recording. */
-const recordingPattern = /^\d{4}-\d\d-\d\d\/[0-9A-Za-z_-]{1,64}\.sprec$/;
-
 /**
  * Copies recordings that ended to a bucket, one after the other, the oldest first. One that fails goes to the end of the queue, so
  * that it keeps nobody, and after each failure there is a pause that doubles up to `recordUploadRetryMsMax`. What is uploaded is in
@@ -101,7 +98,6 @@ export class RecordingUpload {
     const entry = index.get(session);
     // Removed in the meantime, by retention or because the index holds no more.
     if (entry === undefined) return;
-    if (!recordingPattern.test(entry.file)) throw new Error('the index names no recording for it');
     const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(limits.recordUploadTimeoutMs)]);
     const file = await open(join(directory, entry.file), constants.O_RDONLY | constants.O_NOFOLLOW);
     try {

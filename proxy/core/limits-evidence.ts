@@ -1,5 +1,10 @@
-/** Bounds of what copies the audit trail and recordings to other places. Merged into `limits.ts`. */
-export const auditSinkLimits = {
+/** Bounds of evidence on its way to other places: sinks of the audit trail, uploads of recordings, archives. Part of `limits`. */
+export const evidenceLimits = {
+  /** Parts of an archive of evidence, and bytes of its manifest. */
+  evidencePartsMax: 200_000,
+  evidenceManifestBytesMax: 64 * 1024 * 1024,
+  /** One approval in it, as JSON: with all of its uses, and the votes of each. */
+  evidenceApprovalBytesMax: 64 * 1024 * 1024,
   /** How often a sink that has everything looks for more. */
   auditSinkPollMs: 200,
   /** Lines of one message. */
