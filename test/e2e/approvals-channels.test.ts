@@ -8,21 +8,23 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { Client } from '@modelcontextprotocol/sdk/client/index.js';
-import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
-import pg from 'pg';
 import type { Approval } from '../../proxy/core/approvals.ts';
 import type { JsonObject } from '../../proxy/core/types.ts';
-import { roleSql, schemaSql } from '../../scripts/demo/dataset.ts';
 import { describeTools } from '../clients/tools.ts';
 import { type ApiClient, apiClient } from '../support/api-client.ts';
-import { ana, heldBy, nextRequest } from '../support/approvals.ts';
+import {
+  type ApprovalStage,
+  type HeldProtocol,
+  type Operation,
+  protocols,
+  type StageAgent,
+  startApprovalStage,
+} from '../support/approval-stage.ts';
+import { ana, nextRequest } from '../support/approvals.ts';
 import { consoleAudience } from '../support/gateway.ts';
 import { sallyport } from '../support/gateway-process.ts';
 import { type Received, startUpstream, type Upstream } from '../support/http-gateway.ts';
-import { startSessionServer, type TestServer } from '../support/mcp-servers.ts';
-import { type PostgresServer, startPostgres } from '../support/postgres.ts';
-import { type SshAgent, type SshGateway, spoken, startSshGateway } from '../support/ssh-gateway.ts';
+import type { SshGateway } from '../support/ssh-gateway.ts';
 import { findSshd } from '../support/sshd.ts';
 
 const access: JsonObject = { groups: ['dba'], mode: 'wait', wait_seconds: 60, reason_required: true };
@@ -30,67 +32,29 @@ const secrets = { SALLYPORT_TEST_HOOK: 'a key of the webhook', SALLYPORT_TEST_SL
 
 type Verdict = 'approve' | 'deny';
 
-/** An operation at the gateway: what its client is told in the end, and whether it happened. */
-interface Operation {
-  /** `undefined` when it was done; else the words of the refusal. */
-  readonly refusal: Promise<string | undefined>;
-  happened(): Promise<boolean>;
-}
-
 describeTools(['ssh', 'curl'], findSshd() === undefined ? ['sshd'] : [], () => {
   const directory = mkdtempSync(join(tmpdir(), 'sallyport-channels-'));
   const tokenFile = join(directory, 'token');
-  let postgres: PostgresServer;
-  let database: string;
-  let crm: Upstream;
-  let tools: TestServer;
-  /** Accounts that the tool closed. */
-  const accounts: unknown[] = [];
   let peers: Upstream;
   /** Says `post` when something was posted to them. */
   const arrivals = new EventEmitter();
+  let stage: ApprovalStage;
   let gateway: SshGateway;
   let console: string;
   let api: ApiClient;
-  let sql: pg.Client;
-  let agent: SshAgent;
-  let mcp: Client;
+  let agent: StageAgent;
 
   beforeAll(async () => {
     Object.assign(process.env, secrets);
-    postgres = await startPostgres();
-    database = await postgres.createDatabase();
-    const role = `agent_${database}`;
-    await postgres.psql(schemaSql, { database });
-    await postgres.psql(roleSql(role, 'secret'), { database });
-    [crm, peers] = [await startUpstream(), await startUpstream()];
+    peers = await startUpstream();
     const { answer } = peers;
     peers.answer = (...asked) => {
       answer(...asked);
       arrivals.emit('post');
     };
-    tools = await startSessionServer({
-      tools: [
-        {
-          definition: { name: 'close_account', inputSchema: { type: 'object' } },
-          call: ({ id }) => {
-            accounts.push(id);
-            return { content: [{ type: 'text', text: 'closed' }] };
-          },
-        },
-      ],
-    });
-    const { host, port, ca } = postgres;
     const peer = `http://${peers.host}:${peers.port}`;
-    gateway = await startSshGateway({
-      bundle: spoken.bundle,
-      data: { ...spoken.data, http: null, mcp: null },
+    stage = await startApprovalStage({
       console: true,
-      postgres: [{ name: 'orders', host, port, ca, logins: { agent: { user: role, password: 'secret' } } }],
-      http: [
-        { name: 'crm', prefix: '/crm', host: crm.host, port: crm.port },
-        { name: 'tools', prefix: '/tools', host: tools.url.hostname, port: Number(tools.url.port), mcp: '/mcp' },
-      ],
       config: {
         notify: {
           webhooks: [
@@ -104,80 +68,20 @@ describeTools(['ssh', 'curl'], findSshd() === undefined ? ['sshd'] : [], () => {
         },
       },
     });
+    gateway = stage.gateway;
     console = gateway.gateway.console ?? '';
     const person = await gateway.token('ana', { groups: ['dba'], audience: consoleAudience });
     api = await apiClient(console, person);
     writeFileSync(tokenFile, person, { mode: 0o600 });
-
-    const token = await gateway.token('bot', { claims: heldBy(access, 'delete', 'exec', 'DELETE', 'tools/call') });
-    sql = new pg.Client({
-      ...{ host: gateway.host, port: portOf('postgres'), database, user: 'agent', password: token },
-      ssl: { ca: gateway.files.ca },
-    });
-    await sql.connect();
-    agent = await gateway.agent({ token });
-    mcp = new Client({ name: 'test', version: '1' });
-    await mcp.connect(
-      new StreamableHTTPClientTransport(new URL(`http://127.0.0.1:${portOf('http')}/tools/mcp`), {
-        requestInit: { headers: { authorization: `Bearer ${token}` } },
-      }),
-    );
+    agent = await stage.agent(access);
   }, 60_000);
   afterAll(async () => {
-    await mcp?.close();
-    await sql?.end();
-    await gateway?.stop();
-    for (const server of [crm, peers, postgres]) await server?.stop();
-    await tools?.close();
+    await agent?.close();
+    await stage?.stop();
+    await peers?.stop();
     rmSync(directory, { recursive: true, force: true });
     for (const name of Object.keys(secrets)) delete process.env[name];
   });
-
-  const portOf = (protocol: string) =>
-    gateway.gateway.listeners.find((listener) => listener.protocol === protocol)?.port ?? 0;
-
-  /** What a client of each protocol does to the thing of a name. */
-  const operations: Record<string, (name: string) => Promise<Operation>> = {
-    async postgres(name) {
-      await postgres.psql(`INSERT INTO scratch.notes (author, note) VALUES ('a', '${name}')`, { database });
-      const running = sql.query('DELETE FROM scratch.notes WHERE note = $1', [name]);
-      return {
-        refusal: running.then(
-          () => undefined,
-          ({ message, detail }) => `${message} ${detail}`,
-        ),
-        happened: async () => {
-          const rows = await postgres.psql(`SELECT 1 FROM scratch.notes WHERE note = '${name}'`, { database });
-          return rows.length === 0;
-        },
-      };
-    },
-    async ssh(name) {
-      const file = join(directory, name);
-      const running = gateway.ssh(agent, ['web1', 'cp', '/dev/null', file]);
-      return {
-        refusal: running.then(({ code, stderr }) => (code === 0 ? undefined : stderr)),
-        happened: async () => (await gateway.run('test', ['-e', file])).code === 0,
-      };
-    },
-    async http(name) {
-      const running = gateway.run('curl', [
-        ...['-sS', '-X', 'DELETE', '-w', '\n%{http_code}', '-H', `Authorization: Bearer ${agent.token}`],
-        `http://127.0.0.1:${portOf('http')}/crm/customers/${name}`,
-      ]);
-      return {
-        refusal: running.then(({ stdout }) => (stdout.toString().endsWith('\n200') ? undefined : stdout.toString())),
-        happened: async () => crm.received.some(({ url }) => url.endsWith(`/customers/${name}`)),
-      };
-    },
-    async mcp(name) {
-      const running = mcp.callTool({ name: 'close_account', arguments: { id: name } });
-      return {
-        refusal: running.then(({ isError, content }) => (isError ? JSON.stringify(content) : undefined)),
-        happened: async () => accounts.includes(name),
-      };
-    },
-  };
 
   /** Somebody's word on a request, by each way that there is. */
   const channels: Record<string, (id: string, verdict: Verdict, reason: string) => Promise<void>> = {
@@ -228,16 +132,15 @@ describeTools(['ssh', 'curl'], findSshd() === undefined ? ['sshd'] : [], () => {
   }
 
   /** An operation that is held, and the request for it. */
-  async function hold(protocol: string, name: string): Promise<{ operation: Operation; approval: Approval }> {
+  async function hold(protocol: HeldProtocol, name: string): Promise<{ operation: Operation; approval: Approval }> {
     const asked = nextRequest(gateway.gateway.approvals);
-    const operation = await operations[protocol]?.(name);
-    if (operation === undefined) throw new Error(`no ${protocol}`);
+    const operation = await agent.ask(protocol, name);
     const approval = await asked;
     expect(await operation.happened()).toBe(false);
     return { operation, approval };
   }
 
-  describe.each(['postgres', 'ssh', 'http', 'mcp'])('what is held on %s', (protocol) => {
+  describe.each(protocols)('what is held on %s', (protocol) => {
     test.each(['api', 'cli', 'slack'])('is done when it is approved by %s', async (channel) => {
       const { operation, approval } = await hold(protocol, `${protocol}-${channel}-approved`);
       const reason = `seen by ${channel}`;

@@ -104,6 +104,8 @@ export interface RunOptions {
   readonly input?: string | Buffer;
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** Ends it. */
+  readonly signal?: AbortSignal;
 }
 
 /** Starts one. Takes about a second. */
@@ -273,7 +275,7 @@ export function exchange(about: {
 function runProgram(
   program: string,
   args: readonly string[],
-  { input, env, cwd }: RunOptions,
+  { input, env, cwd, signal }: RunOptions,
   running: Set<ChildProcess>,
 ): Promise<Finished> {
   return new Promise((resolve, reject) => {
@@ -284,14 +286,15 @@ function runProgram(
       killSignal: 'SIGKILL',
     });
     running.add(child);
+    signal?.addEventListener('abort', () => child.kill('SIGKILL'), { once: true });
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];
     child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
     child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
     child.on('error', reject);
-    child.on('close', (code, signal) => {
+    child.on('close', (code, by) => {
       running.delete(child);
-      resolve({ code, signal, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString('utf8') });
+      resolve({ code, signal: by, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString('utf8') });
     });
     // A program that does not read its input to the end closes it.
     child.stdin.on('error', () => {});
