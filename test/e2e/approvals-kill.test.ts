@@ -1,11 +1,13 @@
 /** The gateway killed at random points with approvals pending and being used: nothing is lost, and nothing runs twice. */
 import { randomInt } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
 import { Approvals } from '../../proxy/approval/index.ts';
 import { systemClock, ulids } from '../../proxy/core/clock.ts';
 import { limits } from '../../proxy/core/limits.ts';
+import { readRecording } from '../../proxy/record/index.ts';
 import { openEmbeddedStore, openPostgresStore } from '../../proxy/store/index.ts';
 import { vote } from '../support/approvals.ts';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
@@ -158,5 +160,16 @@ describe.each(['embedded', 'postgres'])('a gateway with its approvals in the sto
     );
     expect(output).toContain('verified');
     expect(code).toBe(0);
+
+    const { recordDirectory } = prepared.files;
+    const recordings = (await readdir(recordDirectory, { recursive: true })).filter((name) => name.endsWith('.sprec'));
+    expect(recordings.length).toBeGreaterThan(kills);
+    const endings = new Set<string>();
+    for (const name of recordings) {
+      let last = '';
+      for await (const { kind: frame } of readRecording(join(recordDirectory, name))) last = frame;
+      endings.add(last);
+    }
+    expect([...endings].toSorted()).toEqual(['cut', 'end']);
   }, 3_600_000);
 });
