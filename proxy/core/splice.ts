@@ -16,7 +16,7 @@ export interface Splice {
   readonly destination: JsonObject;
   /**
    * Looks at what the client sends before it goes on: returns what may go on now, which may be less or nothing.
-   * Throwing ends the tunnel.
+   * Throwing ends the tunnel, with `inspection_refused` as its outcome; too many bytes end it with `limit_reached`.
    */
   readonly inspect?: ((chunk: Buffer) => Buffer | undefined) | undefined;
 }
@@ -31,9 +31,9 @@ export async function splice({ session, permit, client, remote, destination, ins
     client.destroy();
     remote.destroy();
   };
-  let stopped = false;
-  const fail = () => {
-    stopped = true;
+  let failure: string | undefined;
+  const fail = (code: string) => {
+    failure ??= code;
     stop();
   };
   session.signal.addEventListener('abort', stop, { once: true });
@@ -55,7 +55,12 @@ export async function splice({ session, permit, client, remote, destination, ins
       sha256_down: down.hash.digest('hex'),
     },
   });
-  return { status: session.signal.aborted || stopped ? 'aborted' : 'ok', bytes: up.bytes + down.bytes };
+  const aborted = session.signal.aborted || failure !== undefined;
+  return {
+    status: aborted ? 'aborted' : 'ok',
+    ...(failure !== undefined && { code: failure }),
+    bytes: up.bytes + down.bytes,
+  };
 }
 
 interface Direction {
@@ -65,7 +70,7 @@ interface Direction {
   readonly inspect: Splice['inspect'];
 }
 
-function flow(from: Duplex, to: Duplex, direction: Direction, fail: () => void): Promise<void> {
+function flow(from: Duplex, to: Duplex, direction: Direction, fail: (code: string) => void): Promise<void> {
   return new Promise((resolve) => {
     from.on('error', () => {});
     from.on('data', (chunk: Buffer) => {
@@ -73,7 +78,7 @@ function flow(from: Duplex, to: Duplex, direction: Direction, fail: () => void):
       if (passed === undefined) return;
       direction.bytes += passed.length;
       direction.hash.update(passed);
-      if (direction.bytes > direction.maxBytes) fail();
+      if (direction.bytes > direction.maxBytes) fail('limit_reached');
       else if (to.writable && !to.write(passed)) {
         from.pause();
         const resume = () => {
@@ -96,12 +101,12 @@ function flow(from: Duplex, to: Duplex, direction: Direction, fail: () => void):
   });
 }
 
-function inspected(chunk: Buffer, { inspect }: Direction, fail: () => void): Buffer | undefined {
+function inspected(chunk: Buffer, { inspect }: Direction, fail: (code: string) => void): Buffer | undefined {
   if (inspect === undefined) return chunk;
   try {
     return inspect(chunk);
   } catch {
-    fail();
+    fail('inspection_refused');
     return undefined;
   }
 }

@@ -231,6 +231,11 @@ describe('a tunnel elsewhere', () => {
     await expect(
       new Promise((done, failed) => secure.once('secureConnect', done).once('error', failed)),
     ).rejects.toThrow();
+    const events = await trail();
+    const { decision_id: id } = named(events, 'decided', 'connect_tunnel').at(-1) ?? {};
+    expect(named(events, 'completed').find((one) => one.decision_id === id)).toMatchObject({
+      ...{ status: 'aborted', code: 'inspection_refused' },
+    });
   });
 
   test('to an upstream of another listener is that listener’s to serve', async () => {

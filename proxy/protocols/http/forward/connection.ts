@@ -183,7 +183,13 @@ export class ForwardConnection implements RequestHandler {
         if (own === undefined) {
           const { clientAddress } = this.#connection;
           await this.#gateway.handOver({ socket, clientAddress }, name, session);
-        } else await this.#inside(own, asked, socket);
+        } else {
+          // What was told that its tunnel stands is told nothing more in clear.
+          await this.#inside(own, asked, socket).catch((thrown: unknown) => {
+            socket.destroy();
+            throw thrown;
+          });
+        }
         session.signal.removeEventListener('abort', stop);
         outcome = { status: session.signal.aborted ? 'aborted' : 'ok' };
       }
