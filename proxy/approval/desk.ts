@@ -8,7 +8,7 @@ import type {
   ApprovalVote,
 } from '../core/approvals.ts';
 import { subjectForAudit } from '../core/documents.ts';
-import { GatewayError } from '../core/errors.ts';
+import { asGatewayError, GatewayError } from '../core/errors.ts';
 import { type Limits, limits } from '../core/limits.ts';
 import type { ApprovalPort, AuditPort, Clock, Ids, MetricsPort } from '../core/ports.ts';
 import type { Json, JsonObject, Outcome } from '../core/types.ts';
@@ -155,19 +155,34 @@ export class Approvals implements ApprovalPort, ApprovalDesk {
 
   async decide(id: string, vote: Omit<ApprovalVote, 'atMs' | 'brokeGlass'>): Promise<Approval> {
     const counted = { ...vote, atMs: this.#nowMs };
-    return await this.#counted(id, 'voted', (approval) => voted(approval, counted));
+    return await this.#counted(id, 'voted', counted, (approval) => voted(approval, counted));
   }
 
   async breakGlass(id: string, own: Omit<ApprovalVote, 'atMs' | 'brokeGlass' | 'verdict'>): Promise<Approval> {
     const counted = { ...own, atMs: this.#nowMs };
-    return await this.#counted(id, 'broken_glass', (approval) => brokenGlass(approval, counted));
+    return await this.#counted(id, 'broken_glass', counted, (approval) => brokenGlass(approval, counted));
   }
 
-  async #counted(id: string, what: string, rule: (approval: Approval) => Approval): Promise<Approval> {
-    const decided = await this.#options.store.update(id, rule);
+  async #counted(
+    id: string,
+    what: string,
+    word: Pick<ApprovalVote, 'approver' | 'channel' | 'clientAddress'>,
+    rule: (approval: Approval) => Approval,
+  ): Promise<Approval> {
+    let about: Approval | undefined;
+    const refused = (thrown: unknown): never => {
+      this.#tellRefused(about, what, word, thrown);
+      throw thrown;
+    };
+    const decided = await this.#options.store
+      .update(id, (approval) => {
+        about = approval;
+        return rule(approval);
+      })
+      .catch(refused);
     const vote = decided?.votes.at(-1);
     if (decided === undefined || vote === undefined) {
-      throw new GatewayError('approval_unknown', 'There is no such approval.');
+      return refused(new GatewayError('approval_unknown', 'There is no such approval.'));
     }
     this.#tell(decided, what, voteForAudit(vote));
     return decided;
@@ -239,6 +254,24 @@ export class Approvals implements ApprovalPort, ApprovalDesk {
       event: 'approval',
       members: '',
       own: { what, approval: id, digest, state, protocol, upstream, session, ...own },
+    });
+  }
+
+  /** A word that does not count is in the trail as well: somebody tried. */
+  #tellRefused(
+    about: Approval | undefined,
+    tried: string,
+    { approver, channel, clientAddress }: Pick<ApprovalVote, 'approver' | 'channel' | 'clientAddress'>,
+    thrown: unknown,
+  ): void {
+    this.#options.audit.append({
+      event: 'approval',
+      members: '',
+      own: {
+        ...{ what: 'refused', tried, code: asGatewayError(thrown, 'internal_error', '').code },
+        ...(about && { approval: about.id, digest: about.digest, state: about.state, upstream: about.upstream }),
+        ...{ approver: { issuer: approver.issuer, id: approver.id }, channel, client_address: clientAddress },
+      },
     });
   }
 

@@ -348,6 +348,12 @@ test('nobody approves for themselves, nor for whom they act, nor out of turn', a
   await expect(vote(desk(), approval, { approver: eve })).rejects.toMatchObject({ code: 'approval_not_yours' });
   await expect(vote(desk(), '0'.repeat(26))).rejects.toMatchObject({ code: 'approval_unknown' });
   expect(await desk().get(approval)).toMatchObject({ state: 'pending', votes: [] });
+  // Whoever tried is in the trail, which has it by the next operation at the latest.
+  await client.query('SELECT 1');
+  const refusals = (await gateway.audit()).filter(({ what }) => what === 'refused');
+  expect(refusals.map(({ code }) => code).slice(-4)).toEqual([
+    ...['approval_self', 'approval_self', 'approval_not_yours', 'approval_unknown'],
+  ]);
 });
 
 describeTools(['psql'], [], () => {
