@@ -61,6 +61,8 @@ export interface RunningGateway {
     | undefined;
   /** Activates the bundle, the data and the certificates again. @throws when one cannot be; what was active stays. */
   reload(): Promise<void>;
+  /** Brings everything audited so far to stable storage. @throws GatewayError `audit_unavailable` */
+  flushAudit(): Promise<void>;
   /** Drains, then closes everything. Bounded by `drainTimeoutMs` and `closeTimeoutMs`. */
   close(): Promise<void>;
 }
@@ -313,6 +315,7 @@ async function startListening(
       current = fresh;
       api?.renew(forPeople?.tls);
     },
+    flushAudit: () => audit.flush(),
     close() {
       closing ??= closers.close(log, config.limits.drainTimeoutMs + config.limits.closeTimeoutMs);
       return closing;

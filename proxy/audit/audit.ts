@@ -30,9 +30,9 @@ export interface AuditOptions {
   readonly rotateBytes: number;
   /** How many full files stay. Older ones are deleted. At least 1. */
   readonly keep: number;
-  /** Whether a full file may go, by the seq of its last line; those that may not stay past `keep`. */
   /** Why nothing may be permitted although the trail can be written, or undefined. Asked before every `write`. */
   readonly blockedBy?: (() => string | undefined) | undefined;
+  /** Whether a full file may go, by the seq of its last line; those that may not stay past `keep`. */
   readonly mayPrune?: ((lastSeq: number) => boolean) | undefined;
   readonly clock: Clock;
   /** Which gateway this is, in every `trail_opened`. */
@@ -50,7 +50,10 @@ export interface AuditOptions {
 export interface Audit extends AuditPort {
   /** The last line written: what `verifyAudit` can be told to expect. */
   readonly head: Head;
-  /** Writes what was appended and brings everything to stable storage. @throws GatewayError `audit_unavailable` */
+  /**
+   * Writes what was appended and brings everything to stable storage, which `close` did for a closed trail.
+   * @throws GatewayError `audit_unavailable`
+   */
   flush(): Promise<void>;
   /** Says in the trail that it ends here on purpose, and closes it. @throws GatewayError `audit_unavailable` */
   close(): Promise<void>;
@@ -167,6 +170,7 @@ class FileAudit implements Audit {
   }
 
   async flush(): Promise<void> {
+    if (this.#closed) return;
     try {
       if (this.#pending.length > 0 || !this.#trail.open) this.#put();
       await this.#sync();

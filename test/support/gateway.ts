@@ -199,7 +199,7 @@ async function startIn(
       return connected;
     },
     sql,
-    audit: async () => parseTrail(await readFile(files.auditFile, 'utf8')),
+    audit: () => trailOf(gateway, files.auditFile),
     metrics: async () => await (await fetch(`${url}/metrics`)).text(),
     reload: () => gateway.reload(),
     stop,
@@ -234,6 +234,12 @@ async function load(
     await sql(roleSql(role, password));
   }
   if (options.schemaSql !== undefined) await sql(options.schemaSql.replaceAll(':role', role));
+}
+
+/** Everything a gateway audited so far; refusals are on their way to the file for a moment. */
+export async function trailOf(gateway: RunningGateway, file: string): Promise<JsonObject[]> {
+  await gateway.flushAudit();
+  return parseTrail(await readFile(file, 'utf8'));
 }
 
 /** The lines of an audit trail; one that is still being written is left out. */

@@ -2,7 +2,7 @@
  * The whole real gateway in this process in front of real HTTP servers and a real OIDC provider, on free ports. Uses no
  * test framework.
  */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -13,7 +13,7 @@ import { createLog } from '../../proxy/core/log.ts';
 import type { Clock } from '../../proxy/core/ports.ts';
 import type { JsonObject } from '../../proxy/core/types.ts';
 import { type RunningGateway, startGateway } from '../../proxy/main.ts';
-import { consoleConfig, defaultBundle, merge, parseTrail, repositoryData } from './gateway.ts';
+import { consoleConfig, defaultBundle, merge, repositoryData, trailOf } from './gateway.ts';
 import { type GatewayFiles, type HttpUpstreamFiles, writeGatewayFiles } from './gateway-files.ts';
 import { type Oidc, startOidc, type TokenRequest } from './oidc.ts';
 
@@ -87,7 +87,7 @@ export async function startHttpGateway(options: HttpGatewayOptions): Promise<Htt
     ...{ port, forwardPort, files, oidc, gateway, log },
     url: `${options.tls ? 'https' : 'http'}://127.0.0.1:${port}`,
     token: (subject = 'test-agent', request = {}) => oidc.token({ subject, groups: ['support'], ...request }),
-    audit: async () => parseTrail(await readFile(files.auditFile, 'utf8')),
+    audit: () => trailOf(gateway, files.auditFile),
     metrics: async () => await (await fetch(`http://${gateway.admin.host}:${gateway.admin.port}/metrics`)).text(),
     reload: () => gateway.reload(),
     async stop() {

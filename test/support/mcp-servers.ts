@@ -3,14 +3,14 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type Server as HttpServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { toNodeHandler } from '@modelcontextprotocol/node';
-import { InMemoryEventStore } from '@modelcontextprotocol/sdk/examples/shared/inMemoryEventStore.js';
 import { Server as SessionServer } from '@modelcontextprotocol/sdk/server/index.js';
-import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
+import { type EventStore, StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import {
   CallToolRequestSchema,
   CompleteRequestSchema,
   GetPromptRequestSchema,
   isInitializeRequest,
+  type JSONRPCMessage,
   ListPromptsRequestSchema,
   ListResourcesRequestSchema,
   ListToolsRequestSchema,
@@ -125,7 +125,7 @@ export async function startSessionServer(offer: Offer): Promise<TestServer> {
     if (transport === undefined && isInitializeRequest(body)) {
       const created = new StreamableHTTPServerTransport({
         sessionIdGenerator: () => randomUUID(),
-        eventStore: new InMemoryEventStore(),
+        eventStore: eventStore(),
         retryInterval: 10,
         onsessioninitialized: (session) => {
           transports.set(session, created);
@@ -157,6 +157,25 @@ export async function startSessionServer(offer: Offer): Promise<TestServer> {
     close: async () => {
       for (const transport of transports.values()) await transport.close();
       await closed(http);
+    },
+  };
+}
+
+/**
+ * What streams said, in the order in which they did. The store of the SDK's examples sorts by the clock and then by
+ * chance: of two events in one millisecond it may replay none.
+ */
+function eventStore(): EventStore {
+  const events: { readonly streamId: string; readonly message: JSONRPCMessage }[] = [];
+  return {
+    storeEvent: async (streamId, message) => String(events.push({ streamId, message }) - 1),
+    async replayEventsAfter(lastEventId, { send }) {
+      const last = Number(lastEventId);
+      const streamId = events[last]?.streamId ?? '';
+      for (const [id, event] of events.entries()) {
+        if (id > last && event.streamId === streamId) await send(String(id), event.message);
+      }
+      return streamId;
     },
   };
 }

@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig } from '../../proxy/config.ts';
@@ -16,7 +16,7 @@ import { type RunningGateway, startGateway } from '../../proxy/main.ts';
 import { formatPrivateKey, publicKeyOf } from '../../proxy/protocols/ssh/private-key.ts';
 import { publicKeyLine } from '../../proxy/protocols/ssh/public-key.ts';
 import { Client } from '../../proxy/protocols/ssh/ssh2.ts';
-import { consoleConfig, defaultBundle, merge, parseTrail, repositoryData } from './gateway.ts';
+import { consoleConfig, defaultBundle, merge, repositoryData, trailOf } from './gateway.ts';
 import {
   type GatewayFiles,
   type HttpUpstreamFiles,
@@ -180,7 +180,7 @@ async function startIn(
       return await makeAgent(folder, { host, port, files, sshd, token: given ?? (await token()), user });
     },
     ssh: (agent, args, more) => run('ssh', ['-F', agent.configFile, ...args], more),
-    audit: async () => parseTrail(await readFile(files.auditFile, 'utf8')),
+    audit: () => trailOf(gateway, files.auditFile),
     metrics: async () => await (await fetch(`http://${gateway.admin.host}:${gateway.admin.port}/metrics`)).text(),
     reload: () => gateway.reload(),
   };
