@@ -63,12 +63,13 @@ async function metricsOf({ admin }: GatewayProcess): Promise<string> {
   return await (await fetch(`${admin}/metrics`)).text();
 }
 
-/** What the bucket has of a recording, once it has it. */
-async function stored({ file }: RecordingEntry): Promise<Buffer> {
-  for (;;) {
-    const content = await server.get(`gateway-1/${file}`);
-    if (content !== undefined) return content;
-  }
+/** What the bucket has of a recording, once the index says that it is there: before, a part of it may be. */
+async function stored({ session, file }: RecordingEntry): Promise<Buffer> {
+  const uploaded = () => ended().some((entry) => entry.session === session && entry.uploaded_at !== undefined);
+  while (!uploaded()) if (gateway !== undefined) await metricsOf(gateway);
+  const content = await server.get(`gateway-1/${file}`);
+  if (content === undefined) throw new Error(`${file} is not in the bucket`);
+  return content;
 }
 
 test('sessions do not notice an outage, and what it left is uploaded after a kill and a restart', async () => {
