@@ -33,8 +33,8 @@ export const requestLimits = {
   httpKeepAliveTimeoutMs: 30_000,
   /** Sessions (a subject at an upstream) of one client connection. */
   httpSessionsPerConnectionMax: 16,
-  /** Facts of requests without bodies that one session keeps for the next of the same. */
-  httpFactsCachedMax: 64,
+  /** Request lines that one connection keeps what it made of, for the next of the same. */
+  httpRequestsKeptMax: 64,
   /** Connections to one upstream. */
   httpUpstreamConnectionsMax: 64,
   httpConnectTimeoutMs: 5_000,
@@ -50,6 +50,8 @@ export const requestLimits = {
   httpHeldAnswerBytesMax: 64 * 1024,
   /** How long, for answers that come slowly. */
   httpHeldAnswerMs: 1_000,
+  /** The end of an answer that goes out in one write with what waits before it: it is copied for that. */
+  httpEndBytesMax: 16 * 1024,
   /** One event of an answer that is a stream of events, where it is masked. */
   httpEventBytesMax: 1024 * 1024,
   /** One message of a WebSocket, where messages are masked or judged: it is held whole. */

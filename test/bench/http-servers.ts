@@ -43,7 +43,8 @@ export async function startServers(children: ChildProcess[], directory: string, 
     process.stdout.write('nginx is not on this machine: what is compared with it is left out\n');
     return { upstream: await startNode(children, processors.load, answer), nginx: undefined };
   }
-  const base = 20_000 + 2 * (process.pid % 10_000);
+  // Below what the system gives to connections that go out.
+  const base = 20_000 + 2 * (process.pid % 6_000);
   const [upstream, proxy] = [base, base + 1];
   await startNginx(
     children,

@@ -55,6 +55,17 @@ function reader(answer: Response) {
   return async () => (await pieces?.read())?.value;
 }
 
+test('an answer that is masked whole says how long it is', async () => {
+  answers(json, `[${row},${row}]`);
+  const answer = await ask();
+  const text = await answer.text();
+  expect(JSON.parse(text)).toHaveLength(2);
+  expect(text).not.toContain(ssn);
+  expect(answer.headers.get('content-length')).toBe(String(text.length));
+  answers(json, `${long}${row}]`);
+  expect((await ask()).headers.has('content-length')).toBe(false);
+});
+
 describe('an answer that cannot be masked', () => {
   test.each([
     ['from its beginning', json, 'no json'],

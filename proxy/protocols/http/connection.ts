@@ -5,7 +5,7 @@ import { objectAt } from '../../core/documents.ts';
 import { asGatewayError } from '../../core/errors.ts';
 import { redactSecrets } from '../../core/masker/secrets.ts';
 import type { Connection, Gateway, SessionHandle } from '../../core/ports.ts';
-import type { Fault, Identity, OperationFacts, Refusal } from '../../core/types.ts';
+import type { Fault, Identity, JsonObject, OperationFacts, Refusal } from '../../core/types.ts';
 import { bodyOf, type ReadBody } from './body.ts';
 import { canonicalRequest } from './canonical.ts';
 import type { CanonicalRequest, CanonicalResult } from './contract.ts';
@@ -18,6 +18,7 @@ import { metadataFor, metadataUrl } from './mcp-metadata.ts';
 import type { OperationPlan } from './plan.ts';
 import { supports } from './plan.ts';
 import { challenge, sendProblem, statusOf } from './refuse.ts';
+import { RequestMemo } from './request-memo.ts';
 import type { Services } from './services.ts';
 import { ConnectionSessions } from './sessions.ts';
 import { findUpstream, hostOf, type Mapped } from './upstreams.ts';
@@ -26,6 +27,17 @@ import { serveUpgrade } from './websocket/upgrade.ts';
 const noRoute = { template: '', parameters: {}, operationId: undefined, tags: [] } as const;
 
 type Routed = Pick<RequestOperation, 'segments' | 'routed' | 'route'>;
+
+/** What a request was understood as, in a session and under a policy. */
+interface Understood {
+  readonly session: SessionHandle;
+  readonly epoch: number;
+  /** One object for one request that comes again, so that it can key a decision. */
+  readonly facts: OperationFacts<OperationPlan>;
+  readonly body: ReadBody | { readonly fault: Fault };
+  /** For the recording. */
+  readonly kept: JsonObject;
+}
 
 /** A request that may be judged: who asks, and where it leads. */
 export interface Admitted {
@@ -44,10 +56,10 @@ export class HttpConnection implements RequestHandler {
   readonly #connection: Connection;
   readonly #gateway: Gateway;
   readonly #services: Services;
-  readonly #read: (request: IncomingMessage) => CanonicalResult;
+  readonly #requests: RequestMemo;
   readonly #sessions: ConnectionSessions;
-  /** Facts of requests that came before, by session and request line: one object, so that it can key a decision. */
-  readonly #facts = new WeakMap<SessionHandle, Map<string, OperationFacts<OperationPlan>>>();
+  /** What requests without a body were understood as. */
+  readonly #understood = new WeakMap<CanonicalRequest, Understood>();
 
   /** The client's, inside TLS where there is TLS; known from its first request on. */
   #client: Socket | undefined;
@@ -70,8 +82,9 @@ export class HttpConnection implements RequestHandler {
     this.#connection = connection;
     this.#gateway = gateway;
     this.#services = services;
-    this.#read = read;
-    this.#sessions = new ConnectionSessions(services.options.limits.httpSessionsPerConnectionMax);
+    const { httpSessionsPerConnectionMax, httpRequestsKeptMax } = services.options.limits;
+    this.#requests = new RequestMemo(read, httpRequestsKeptMax);
+    this.#sessions = new ConnectionSessions(httpSessionsPerConnectionMax);
   }
 
   request(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
@@ -110,7 +123,7 @@ export class HttpConnection implements RequestHandler {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> {
-    const read = this.#read(request);
+    const read = this.#requests.read(request);
     if ('fault' in read) {
       this.#refuse(response, read.fault, read.status);
       return;
@@ -151,24 +164,26 @@ export class HttpConnection implements RequestHandler {
     expectsContinue: boolean,
   ): Promise<void> {
     const { request, mapped, session } = admitted;
-    const routed = this.#route(admitted);
     const { limits } = this.#services.options;
-    const graphql = takesGraphql(admitted, routed.route.template);
-    const body = await bodyOf(request, incoming, response, expectsContinue, { graphql, limits });
-    const facts = 'fault' in body ? this.#faulty(admitted, body.fault) : this.#factsOf(admitted, routed, body);
+    const known = this.#understood.get(request);
+    const understood =
+      known?.session === session && known.epoch === session.epoch
+        ? known
+        : await this.#understand(admitted, incoming, response, expectsContinue);
+    const { facts, body } = understood;
     const { masker } = admitted.place;
     // What could not be read is a fault, and never held.
     const hold = 'fault' in body ? undefined : () => requestHold({ request, response, body, masker });
     const answer = await session.authorize({ facts, hold });
     if ('refusal' in answer) {
       const { decisionId, code, policy, message } = answer.refusal;
-      this.#record(admitted, decisionId, body);
+      session.record({ decisionId, kind: 'request', data: understood.kept });
       session.record({ decisionId, kind: 'refused', data: { code, policy: policy ?? null, message } });
       sendProblem(response, answer.refusal, { close: !incoming.complete });
       return;
     }
     const { permit } = answer;
-    this.#record(admitted, permit.decisionId, body);
+    session.record({ decisionId: permit.decisionId, kind: 'request', data: understood.kept });
     const { upstream, path } = mapped;
     const { queryText } = request;
     const { pool, credential } = this.#services.of(upstream);
@@ -194,7 +209,7 @@ export class HttpConnection implements RequestHandler {
   }
 
   async #upgrade(request: IncomingMessage, socket: Connection['socket'], head: Buffer): Promise<void> {
-    const read = this.#read(request);
+    const read = this.#requests.read(request);
     if ('fault' in read) {
       this.#reject(read.fault);
       socket.end(`HTTP/1.1 ${read.status} Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
@@ -209,7 +224,9 @@ export class HttpConnection implements RequestHandler {
     }
     try {
       const body: ReadBody = { parsed: { kind: 'none' }, content: undefined, headers: [] };
-      const facts = this.#factsOf(admitted, this.#route(admitted), body, 'websocket');
+      const { mapped, place } = admitted;
+      const operation = { ...this.#route(admitted), request: admitted.request, body: body.parsed, path: mapped.path };
+      const facts = requestFacts({ ...operation, upgrade: 'websocket' }, place);
       await serveUpgrade({ admitted, facts, incoming: request, socket, head, services: this.#services });
     } finally {
       admitted.release();
@@ -282,44 +299,26 @@ export class HttpConnection implements RequestHandler {
     return { segments, routed: routes !== undefined, route: routes?.match(request.method, segments) ?? noRoute };
   }
 
-  #factsOf(admitted: Admitted, routed: Routed, body: ReadBody, upgrade?: 'websocket'): OperationFacts<OperationPlan> {
+  /** Reads what policy has to know of a request. Of one without a body that is the same when it comes again. */
+  async #understand(
+    admitted: Admitted,
+    incoming: IncomingMessage,
+    response: ServerResponse,
+    expectsContinue: boolean,
+  ): Promise<Understood> {
     const { request, mapped, session, place } = admitted;
-    const { httpFactsCachedMax } = this.#services.options.limits;
-    const cached = this.#facts.get(session) ?? new Map<string, OperationFacts<OperationPlan>>();
-    this.#facts.set(session, cached);
-    const plain = body.parsed.kind === 'none' && upgrade === undefined;
-    const key = plain
-      ? JSON.stringify([session.epoch, request.method, request.path, request.queryText, request.headers])
-      : '';
-    const known = plain ? cached.get(key) : undefined;
-    if (known !== undefined) return known;
-    const operation = { ...routed, request, body: body.parsed, path: mapped.path, upgrade };
-    const facts = requestFacts(operation, place);
-    if (plain) {
-      if (cached.size >= httpFactsCachedMax) cached.clear();
-      cached.set(key, facts);
-    }
-    return facts;
-  }
-
-  #faulty({ request, mapped, place }: Admitted, fault: Fault): OperationFacts<OperationPlan> {
-    return faultFacts(request, mapped.path, fault, place);
-  }
-
-  #record(
-    { request, mapped, session }: Admitted,
-    decisionId: string,
-    body: ReadBody | { readonly fault: Fault },
-  ): void {
-    session.record({
-      decisionId,
-      kind: 'request',
-      data: {
-        ...{ method: request.method, host: request.host, path: redactSecrets(mapped.path) },
-        headers: Object.fromEntries(request.headers.map(([name, value]) => [name, redactSecrets(value)])),
-        ...(!('fault' in body) && body.parsed.kind !== 'none' && { body: body.parsed.kind }),
-      },
-    });
+    const { epoch } = session;
+    const routed = this.#route(admitted);
+    const { limits } = this.#services.options;
+    const graphql = takesGraphql(admitted, routed.route.template);
+    const body = await bodyOf(request, incoming, response, expectsContinue, { graphql, limits });
+    const facts =
+      'fault' in body
+        ? faultFacts(request, mapped.path, body.fault, place)
+        : requestFacts({ ...routed, request, body: body.parsed, path: mapped.path }, place);
+    const understood = { session, epoch, facts, body, kept: keptOf(admitted, body) };
+    if (request.contentLength === 0) this.#understood.set(request, understood);
+    return understood;
   }
 
   #refuse(
@@ -347,6 +346,15 @@ export class HttpConnection implements RequestHandler {
   #scheme(): 'http' | 'https' {
     return this.#services.options.tls() === undefined ? 'http' : 'https';
   }
+}
+
+/** What a recording keeps of a request. */
+function keptOf({ request, mapped }: Admitted, body: Understood['body']): JsonObject {
+  return {
+    ...{ method: request.method, host: request.host, path: redactSecrets(mapped.path) },
+    headers: Object.fromEntries(request.headers.map(([name, value]) => [name, redactSecrets(value)])),
+    ...(!('fault' in body) && body.parsed.kind !== 'none' && { body: body.parsed.kind }),
+  };
 }
 
 /** Whether the policy's data says that this route of the upstream takes GraphQL. */

@@ -11,6 +11,8 @@ import { refusalOf } from '../../core/refusal.ts';
 import type { Outcome, Refusal } from '../../core/types.ts';
 import type { CanonicalRequest, Header } from './contract.ts';
 import { drained } from './drain.ts';
+import { endAnswer } from './end-answer.ts';
+import { whenEnded } from './ending.ts';
 import { HeldAnswer } from './held-answer.ts';
 import { createResponseMask, isLive, maskedRequestHeaders, type ResponseMask } from './mask/index.ts';
 import type { OperationPlan } from './plan.ts';
@@ -63,6 +65,11 @@ class Exchange {
   #status = 0;
   #settled = false;
   #paused = false;
+  /** What the upstream says that the body is long; NaN where it does not, or where a mask will change it. */
+  #length = Number.NaN;
+  /** The end of the body, which goes out with the end of the answer. */
+  #last: readonly Buffer[] = [];
+  #unsubscribe = (): void => {};
   /** The answer while it is masked and not shown yet. */
   #held: HeldAnswer | undefined;
   #showing: NodeJS.Timeout | undefined;
@@ -76,7 +83,7 @@ class Exchange {
     const { dispatcher, request, target, headers, host, body, response, permit, session } = this.#options;
     const { timeoutMs } = permit.plan;
     response.once('close', this.#gone);
-    session.signal.addEventListener('abort', this.#stop, { once: true });
+    this.#unsubscribe = whenEnded(session.signal, this.#stop);
     if (Number.isFinite(timeoutMs)) {
       const late = () => this.#end('limit_reached', 'The answer took longer than policy allows.', 504);
       this.#timer = setTimeout(late, Math.min(timeoutMs, 2 ** 31 - 1));
@@ -160,6 +167,7 @@ class Exchange {
       for (const [name, value] of made.mask.setHeaders) headers.set(name, value);
     }
     if (this.#mask === undefined) {
+      this.#length = Number(single(answer['content-length']) || Number.NaN);
       this.#show(headers);
       return;
     }
@@ -170,35 +178,43 @@ class Exchange {
   /** Says the status. From here on the answer can be cut off, and no longer be refused in words. */
   #show(headers: HeldAnswer['headers']): void {
     const { permit, response, session } = this.#options;
-    session.record({
-      decisionId: permit.decisionId,
-      kind: 'response',
-      data: {
-        status: this.#status,
-        headers: Object.fromEntries([...headers].map(([name, value]) => [name, redactSecrets(String(value))])),
-      },
-    });
-    response.writeHead(this.#status, Object.fromEntries(headers));
+    const kept: Record<string, string> = {};
+    const shown: (string | string[])[] = [];
+    for (const [name, value] of headers) {
+      kept[name] = redactSecrets(String(value));
+      shown.push(name, value);
+    }
+    const { decisionId } = permit;
+    session.record({ decisionId, kind: 'response', data: { status: this.#status, headers: kept } });
+    response.writeHead(this.#status, shown as string[]);
   }
 
   /** Gives what was held, and from here on everything at once. */
   #release(): void {
-    const held = this.#held;
+    const held = this.#unhold();
     if (held === undefined) return;
+    this.#show(held.headers);
+    this.#emit(held.pieces);
+  }
+
+  /** What was held, where it may be shown. */
+  #unhold(): HeldAnswer | undefined {
+    const held = this.#held;
+    if (held === undefined) return undefined;
     clearTimeout(this.#showing);
     if (held.bytes > this.#options.permit.plan.maxBytes) {
       this.#break('limit_reached', tooLarge);
-      return;
+      return undefined;
     }
     this.#held = undefined;
-    this.#show(held.headers);
-    this.#emit(held.pieces);
+    return held;
   }
 
   #take(chunk: Buffer): void {
     if (this.#settled) return;
     if (this.#mask === undefined) {
-      this.#emit([chunk]);
+      if (this.#bytes + chunk.length === this.#length) this.#last = [chunk];
+      else this.#emit([chunk]);
       return;
     }
     this.#masked(
@@ -237,23 +253,29 @@ class Exchange {
   }
 
   #emit(pieces: readonly Buffer[]): void {
-    const { response, permit, session, limits } = this.#options;
+    const { response, session } = this.#options;
     for (const piece of pieces) {
-      if (piece.length === 0) continue;
-      this.#bytes += piece.length;
-      if (this.#bytes > permit.plan.maxBytes) {
-        this.#break('limit_reached', tooLarge);
-        return;
-      }
-      const room = limits.httpRecordBytesPerBodyMax - this.#recorded;
-      if (permit.plan.recordBodies && room > 0) {
-        const kept = piece.subarray(0, room);
-        this.#recorded += kept.length;
-        session.record({ decisionId: permit.decisionId, kind: 'body', data: kept });
-      }
-      if (!response.write(piece)) this.#pause();
+      if (!this.#count(piece)) return;
+      if (piece.length > 0 && !response.write(piece)) this.#pause();
     }
     if (session.drained !== undefined) this.#pause();
+  }
+
+  /** Counts and records a piece. False when it is too much: the answer is then over. */
+  #count(piece: Buffer): boolean {
+    const { permit, session, limits } = this.#options;
+    this.#bytes += piece.length;
+    if (this.#bytes > permit.plan.maxBytes) {
+      this.#break('limit_reached', tooLarge);
+      return false;
+    }
+    const room = limits.httpRecordBytesPerBodyMax - this.#recorded;
+    if (permit.plan.recordBodies && room > 0 && piece.length > 0) {
+      const kept = piece.subarray(0, room);
+      this.#recorded += kept.length;
+      session.record({ decisionId: permit.decisionId, kind: 'body', data: kept });
+    }
+    return true;
   }
 
   /** Until the client took what it has and the recording is on its feet again. */
@@ -285,9 +307,16 @@ class Exchange {
   }
 
   #complete(): void {
-    this.#release();
+    const held = this.#unhold();
     if (this.#settled) return;
-    this.#options.response.end();
+    if (held !== undefined) {
+      // All of it is here: its length is known after all.
+      if (held.bytes > 0) held.headers.set('content-length', String(held.bytes));
+      this.#show(held.headers);
+      this.#last = held.pieces;
+    }
+    if (!this.#last.every((piece) => this.#count(piece))) return;
+    endAnswer(this.#options.response, this.#last);
     const maskedCells = this.#mask?.matches ?? 0;
     this.#settle({
       status: this.#status < 400 ? 'ok' : 'error',
@@ -328,12 +357,12 @@ class Exchange {
   #settle(outcome: Outcome): void {
     if (this.#settled) return;
     this.#settled = true;
-    const { response, session } = this.#options;
+    const { response } = this.#options;
     clearTimeout(this.#timer);
     clearTimeout(this.#showing);
     this.#mask?.close();
     response.removeListener('close', this.#gone);
-    session.signal.removeEventListener('abort', this.#stop);
+    this.#unsubscribe();
     if (outcome.status !== 'ok' || !response.writableEnded) this.#controller?.abort(new Error('the exchange is over'));
     this.#resolve(outcome);
   }

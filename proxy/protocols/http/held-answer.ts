@@ -3,13 +3,13 @@
  * words: a client that was already told 200 can only be cut off.
  */
 export class HeldAnswer {
-  readonly headers: ReadonlyMap<string, string | string[]>;
+  readonly headers: Map<string, string | string[]>;
   readonly pieces: Buffer[] = [];
   bytes = 0;
   readonly #bytesMax: number;
 
   /** @param bytesMax - of masked body that is held; 0 for an answer that is shown as soon as there is any */
-  constructor(headers: ReadonlyMap<string, string | string[]>, bytesMax: number) {
+  constructor(headers: Map<string, string | string[]>, bytesMax: number) {
     this.headers = headers;
     this.#bytesMax = bytesMax;
   }

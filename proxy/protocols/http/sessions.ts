@@ -8,6 +8,7 @@ export interface HeldSession {
   release(): void;
 }
 
+type Held = HeldSession | { readonly refusal: Refusal } | { readonly fault: Fault };
 type Opened = { readonly session: SessionHandle } | { readonly refusal: Refusal };
 
 interface Entry {
@@ -23,6 +24,7 @@ export class ConnectionSessions {
   readonly #entries = new Map<string, Entry>();
   /** Requests that came together look for their session one after the other: none is opened that nobody closes. */
   #turn: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
   #closed = false;
 
   /** @param max - sessions open at a time */
@@ -37,8 +39,15 @@ export class ConnectionSessions {
    * @returns the gate's refusal to open one, or a fault: all of them are in use, or the connection is gone
    * @throws what `open` throws
    */
-  hold(key: string, open: () => Promise<Opened>): Promise<HeldSession | { refusal: Refusal } | { fault: Fault }> {
-    const asked = this.#turn.then(() => this.#find(key, open));
+  hold(key: string, open: () => Promise<Opened>): Held | Promise<Held> {
+    const known = this.#waiting === 0 ? this.#entries.get(key) : undefined;
+    if (known !== undefined && !known.session.signal.aborted) return held(known);
+    this.#waiting += 1;
+    const asked = this.#turn
+      .then(() => this.#find(key, open))
+      .finally(() => {
+        this.#waiting -= 1;
+      });
     this.#turn = asked.catch(() => {});
     return asked;
   }
@@ -51,10 +60,7 @@ export class ConnectionSessions {
     this.#entries.clear();
   }
 
-  async #find(
-    key: string,
-    open: () => Promise<Opened>,
-  ): Promise<HeldSession | { refusal: Refusal } | { fault: Fault }> {
+  async #find(key: string, open: () => Promise<Opened>): Promise<Held> {
     const known = this.#entries.get(key);
     if (known !== undefined && !known.session.signal.aborted) return held(known);
     if (known !== undefined) {
