@@ -2,8 +2,8 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { Approval, ApprovalDesk, Notice } from '../core/approvals.ts';
 import { asGatewayError } from '../core/errors.ts';
 import { limits } from '../core/limits.ts';
-import type { Clock } from '../core/ports.ts';
-import type { Principal } from '../core/types.ts';
+import type { AuditPort, Clock } from '../core/ports.ts';
+import type { JsonObject, Principal } from '../core/types.ts';
 import { brokeGlass, type Channel, post } from './channel.ts';
 
 /** A workspace, and who its people are to the gateway. */
@@ -17,6 +17,7 @@ export interface SlackOptions {
   readonly signingSecret: string;
   /** By Slack's `user.id`. Nobody else decides anything. */
   readonly users: ReadonlyMap<string, Principal>;
+  readonly audit: Pick<AuditPort, 'append'>;
   readonly clock: Clock;
 }
 
@@ -59,10 +60,20 @@ export class Slack implements Channel {
     rawBody: Buffer,
     clientAddress: string,
   ): Promise<SlackAnswer> {
-    if (!this.#isSigned(headers, rawBody)) return { status: 401, body: 'not signed' };
+    if (!this.#isSigned(headers, rawBody)) {
+      this.#tellRefused('credential_invalid', clientAddress);
+      return { status: 401, body: 'not signed' };
+    }
     const click = clickOf(rawBody);
-    if (click === undefined) return { status: 400, body: 'not understood' };
+    if (click === undefined) {
+      this.#tellRefused('operation_malformed', clientAddress);
+      return { status: 400, body: 'not understood' };
+    }
     const approver = this.#options.users.get(click.user);
+    if (approver === undefined) {
+      const { verdict: tried, approval, user } = click;
+      this.#tellRefused('approval_not_yours', clientAddress, { tried, approval, slack_user: user });
+    }
     const outcome =
       approver === undefined
         ? 'You are not known to the gateway. Ask the platform team.'
@@ -78,6 +89,12 @@ export class Slack implements Channel {
     // Slack gives up on a click after three seconds and says that it failed: nothing of Slack's own is waited for.
     void this.#call('chat.postEphemeral', whisper).catch(() => {});
     return { status: approver === undefined ? 403 : 200, body: outcome };
+  }
+
+  /** A click that is nobody's is in the trail; what somebody's comes to, the desk says there. */
+  #tellRefused(code: string, clientAddress: string, click: JsonObject = {}): void {
+    const own = { what: 'refused', code, ...click, channel: this.name, client_address: clientAddress };
+    this.#options.audit.append({ event: 'approval', members: '', own });
   }
 
   #isSigned(headers: Readonly<Record<string, string | undefined>>, rawBody: Buffer): boolean {

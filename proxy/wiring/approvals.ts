@@ -20,7 +20,7 @@ export async function startApprovals(
 ): Promise<{ readonly approvals: Approvals; readonly slack: Slack | undefined }> {
   const { audit, metrics, ids, log, clock } = parts;
   const gateway = ids.session();
-  const channels = channelsOf(config, materials, clock);
+  const channels = channelsOf(config, materials, { audit, clock });
   const store = await openStore(config, materials, { gateway, channels: channels.map(({ name }) => name), log });
   closers.add('store', () => store.close());
   const approvals = new Approvals({
@@ -47,10 +47,14 @@ async function openStore(
   return await openPostgresStore({ url: store.url, ...materials.store, ...own, onError });
 }
 
-function channelsOf({ notify }: Config, materials: Materials, clock: Clock): readonly Channel[] {
+function channelsOf(
+  { notify }: Config,
+  materials: Materials,
+  { audit, clock }: { readonly audit: Audit; readonly clock: Clock },
+): readonly Channel[] {
   const webhooks = notify.webhooks.map(({ name, url }, index) =>
     webhook({ name, url, secret: materials.notify.webhooks[index] ?? noMaterials(), clock }),
   );
   if (notify.slack === undefined) return webhooks;
-  return [...webhooks, new Slack({ ...notify.slack, ...(materials.notify.slack ?? noMaterials()), clock })];
+  return [...webhooks, new Slack({ ...notify.slack, ...(materials.notify.slack ?? noMaterials()), audit, clock })];
 }

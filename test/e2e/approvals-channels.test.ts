@@ -198,6 +198,10 @@ describeTools(['ssh', 'curl'], findSshd() === undefined ? ['sshd'] : [], () => {
     const { operation, approval } = await hold('http', 'forged');
     const forged = await click({ action_id: 'approve', value: approval.id }, 'hurry', 'some other secret');
     expect(forged.status).toBe(401);
+    expect((await gateway.audit()).at(-1)).toMatchObject({
+      ...{ event: 'approval', what: 'refused', code: 'credential_invalid', channel: 'slack' },
+      client_address: '127.0.0.1',
+    });
     expect(await gateway.gateway.approvals.get(approval.id)).toMatchObject({ state: 'pending', votes: [] });
     await channels.api?.(approval.id, 'deny', 'forged');
     await operation.refusal;

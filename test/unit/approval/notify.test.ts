@@ -8,6 +8,7 @@ import { Approvals, type Channel, Notifier, Slack, webhook } from '../../../prox
 import type { Approval, ApprovalStore } from '../../../proxy/core/approvals.ts';
 import { ulids } from '../../../proxy/core/clock.ts';
 import { limits } from '../../../proxy/core/limits.ts';
+import type { AuditEvent } from '../../../proxy/core/ports.ts';
 import type { JsonObject } from '../../../proxy/core/types.ts';
 import { openEmbeddedStore } from '../../../proxy/store/index.ts';
 import { anApproval, ana, vote } from '../../support/approvals.ts';
@@ -140,9 +141,14 @@ describe('a webhook', () => {
 });
 
 describe('Slack', () => {
+  const audited: AuditEvent[] = [];
+  beforeEach(() => {
+    audited.length = 0;
+  });
   const slack = () =>
     new Slack({
       ...{ url, token: 'xoxb-token', channel: 'C1', signingSecret: 'signing', clock },
+      audit: { append: (event) => void audited.push(event) },
       users: new Map([['U1', ana]]),
     });
 
@@ -206,8 +212,14 @@ describe('Slack', () => {
   test('lets nobody else decide', async () => {
     const { desk, channel, approval } = await asked();
     const { headers, body } = click('U2', approval.id);
-    expect(await channel.action(desk, headers, body, '')).toMatchObject({ status: 403 });
+    expect(await channel.action(desk, headers, body, '10.0.0.1')).toMatchObject({ status: 403 });
     expect(await desk.get(approval.id)).toMatchObject({ state: 'pending' });
+    expect(audited.map(({ own }) => own)).toEqual([
+      {
+        ...{ what: 'refused', code: 'approval_not_yours', tried: 'approve', approval: approval.id },
+        ...{ slack_user: 'U2', channel: 'slack', client_address: '10.0.0.1' },
+      },
+    ]);
   });
 
   test.each([
@@ -219,8 +231,14 @@ describe('Slack', () => {
   ])('is not believed with %s', async (_, change, other) => {
     const { desk, channel, approval } = await asked();
     const { headers, body } = click('U1', approval.id);
-    expect(await channel.action(desk, { ...headers, ...other }, change(body), '')).toMatchObject({ status: 401 });
+    expect(await channel.action(desk, { ...headers, ...other }, change(body), '10.0.0.1')).toMatchObject({
+      status: 401,
+    });
     expect(await desk.get(approval.id)).toMatchObject({ state: 'pending' });
+    // Nothing that it says is believed, not even in the trail.
+    expect(audited.map(({ own }) => own)).toEqual([
+      { what: 'refused', code: 'credential_invalid', channel: 'slack', client_address: '10.0.0.1' },
+    ]);
   });
 
   test('is not believed once its message is old, however it is signed', async () => {
