@@ -8,6 +8,7 @@ export default {
   },
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
+  testSequencer: '<rootDir>/test/sequencer.js',
   testTimeout: 60_000,
   // Most of what a test waits for are other processes: two files at once are quicker even where there are two processors.
   maxWorkers: Math.max(2, availableParallelism() - 1),
