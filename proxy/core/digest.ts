@@ -34,7 +34,7 @@ export function canonicalJson(value: Json): string {
 export interface DigestedOperation {
   readonly identity: Identity;
   readonly facts: Pick<OperationFacts<never>, 'action' | 'resource'>;
-  /** Properties that differ between executions of the same facts: bound parameter values. */
+  /** Properties in the place of those of the facts: bound parameter values, and what counts otherwise than policy sees it. */
   readonly variable: JsonObject;
   /** What else is forwarded and policy does not see, as digests. */
   readonly bound: JsonObject;

@@ -340,7 +340,8 @@ function placeOf<Plan>({ session, draft, terms }: Held<Plan>, startedMs: number)
   const { facts } = draft;
   const bound = terms.bound === undefined ? {} : terms.bound();
   if (bound === undefined || identity.type === 'gateway') return undefined;
-  const digest = operationDigest({ identity, facts, variable: draft.variable?.() ?? {}, bound });
+  const variable = { ...draft.variable?.(), ...terms.counted?.() };
+  const digest = operationDigest({ identity, facts, variable, bound });
   const shape =
     facts.shape === undefined ? undefined : shapeDigest(identity, init.upstream, facts.resource, facts.shape);
   return { digest, shape, epoch, startedMs };

@@ -191,6 +191,11 @@ export interface HoldTerms {
    * no approval can be bound to it.
    */
   readonly bound?: (() => JsonObject | undefined) | undefined;
+  /**
+   * Members of the action's properties as they count for being the same operation, in the place of those that policy sees: what
+   * only tells one try from the next is left out.
+   */
+  readonly counted?: (() => JsonObject) | undefined;
   /** What approvers see besides what the trail keeps of the operation: bound values, those that nobody may keep as hashes. */
   readonly describe?: ((decision: Decision) => JsonObject) | undefined;
   /**

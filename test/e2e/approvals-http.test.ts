@@ -105,6 +105,38 @@ describe('a request', () => {
     expect((await post('one')).status).toBe(403);
   });
 
+  test('that is sent again under another name of the try is the same; with any other header it is not', async () => {
+    const token = await tokenOf('traced', { groups: ['dba'] });
+    const trace = (digit: string) => `00-${digit.repeat(32)}-${digit.repeat(16)}-01`;
+    const send = async (...fields: string[]) => {
+      const { body, status } = await curl(
+        token,
+        '/crm/refunds',
+        ...fields.flatMap((field) => ['-H', field]),
+        ...['-H', 'Content-Type: application/json', '-d', '{"amount":300}'],
+      ).ended;
+      const { code, approval }: JsonObject = JSON.parse(body);
+      return { status, code, approval };
+    };
+    const first = await send(`traceparent: ${trace('a')}`, 'x-request-id: 7f-1');
+    expect(first).toMatchObject({ status: 403, code: 'approval_pending' });
+    await vote(gateway.gateway.approvals, String(first.approval));
+    for (const other of [
+      ['traceparent: now with words'],
+      ['x-request-id: 7f-1; drop=all'],
+      [`x-request-id: ${'7'.repeat(65)}`],
+      ['idempotency-key: 7f-1'],
+      [`traceparent: ${trace('a')}`, 'prefer: return=minimal'],
+    ]) {
+      const held = await send(...other);
+      expect(held).toMatchObject({ status: 403, code: 'approval_pending' });
+      expect(held.approval).not.toBe(first.approval);
+    }
+    expect(await send(`traceparent: ${trace('b')}`, 'x-correlation-id: 7f-2')).toMatchObject({ status: 200 });
+    expect(upstream.received.at(-1)?.headers).toContainEqual(['traceparent', trace('b')]);
+    expect(await send()).toMatchObject({ code: 'approval_pending' });
+  });
+
   test('shows its approvers what it says, without what nobody may keep', async () => {
     const secret = 'AKIAIOSFODNN7MARKERX';
     const token = await tokenOf('shows', { groups: ['dba'] });

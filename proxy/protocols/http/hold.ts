@@ -6,7 +6,7 @@ import { redactSecrets } from '../../core/masker/secrets.ts';
 import type { Masker } from '../../core/masker.ts';
 import type { Decision, HoldTerms, Json, JsonObject } from '../../core/types.ts';
 import type { ReadBody } from './body.ts';
-import type { CanonicalRequest } from './contract.ts';
+import type { CanonicalRequest, Header } from './contract.ts';
 import type { McpMessage } from './mcp/index.ts';
 import { MessageMask } from './mcp-mask.ts';
 import { planOf } from './plan.ts';
@@ -30,6 +30,7 @@ export function requestHold({ request, response, body, masker }: HeldRequest): H
     mayWait: true,
     signal: gone.signal,
     bound: () => boundRequest(request, body),
+    counted: () => ({ headers: Object.fromEntries(request.headers.filter(counts)) }),
     describe: (decision) => {
       const { parsed } = body;
       if (parsed.kind === 'json') return { content: shown(parsed.value, decision, masker) };
@@ -60,13 +61,25 @@ export function describeMessage(message: McpMessage, decision: Decision, masker:
 }
 
 /**
- * Everything that is forwarded, as it is forwarded: policy sees parameters without the order between them, the parts of a
+ * Everything that is forwarded, as it is forwarded, but for the name of the try: policy sees parameters without the order between them, the parts of a
  * form by their names, and of other bodies nothing.
  */
 function boundRequest({ queryText, headers }: CanonicalRequest, { content }: ReadBody): JsonObject | undefined {
-  const head = sha256(JSON.stringify([queryText, headers]));
+  const head = sha256(JSON.stringify([queryText, headers.filter(counts)]));
   if (content === undefined) return { head_sha256: head };
   return Buffer.isBuffer(content) ? { head_sha256: head, body_sha256: sha256(content) } : undefined;
+}
+
+/** Names that clients give each try (W3C Trace Context, and what proxies have in its place); by their form, they say nothing else. */
+const tryNames: ReadonlyMap<string, RegExp> = new Map([
+  ['traceparent', /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}$/],
+  ['x-request-id', /^[\dA-Za-z-]{1,64}$/],
+  ['x-correlation-id', /^[\dA-Za-z-]{1,64}$/],
+]);
+
+/** Whether a field is part of what is asked for: a client that sends the same again has another name for it. */
+function counts([name, value]: Header): boolean {
+  return tryNames.get(name)?.test(value) !== true;
 }
 
 /** As text, without credentials, and with the masks that the answer will have. */
