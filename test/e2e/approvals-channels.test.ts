@@ -8,6 +8,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { Browser, Page } from 'playwright-core';
 import type { Approval } from '../../proxy/core/approvals.ts';
 import type { JsonObject } from '../../proxy/core/types.ts';
 import { describeTools } from '../clients/tools.ts';
@@ -21,6 +22,7 @@ import {
   startApprovalStage,
 } from '../support/approval-stage.ts';
 import { ana, nextRequest } from '../support/approvals.ts';
+import { hasBrowser, signIn, startBrowser } from '../support/browser.ts';
 import { consoleAudience } from '../support/gateway.ts';
 import { sallyport } from '../support/gateway-process.ts';
 import { type Received, startUpstream, type Upstream } from '../support/http-gateway.ts';
@@ -29,6 +31,11 @@ import { findSshd } from '../support/sshd.ts';
 
 const access: JsonObject = { groups: ['dba'], mode: 'wait', wait_seconds: 60, reason_required: true };
 const secrets = { SALLYPORT_TEST_HOOK: 'a key of the webhook', SALLYPORT_TEST_SLACK: 'what Slack signs with' };
+
+/** The browser's own tests say so where there is none. */
+const ways = ['api', 'cli', 'slack', ...(hasBrowser ? ['page'] : [])];
+/** What the trail calls them: whoever comes with a token of their own is the command line or speaks in its place. */
+const recorded: Readonly<Record<string, string>> = { api: 'cli', cli: 'cli', slack: 'slack', page: 'console' };
 
 type Verdict = 'approve' | 'deny';
 
@@ -42,6 +49,8 @@ describeTools(['ssh', 'curl'], findSshd() === undefined ? ['sshd'] : [], () => {
   let gateway: SshGateway;
   let console: string;
   let api: ApiClient;
+  let browser: Browser | undefined;
+  let page: Page | undefined;
   let agent: StageAgent;
 
   beforeAll(async () => {
@@ -54,7 +63,7 @@ describeTools(['ssh', 'curl'], findSshd() === undefined ? ['sshd'] : [], () => {
     };
     const peer = `http://${peers.host}:${peers.port}`;
     stage = await startApprovalStage({
-      console: true,
+      console: { oidc: { client_id: 'console' } },
       config: {
         notify: {
           webhooks: [
@@ -73,9 +82,19 @@ describeTools(['ssh', 'curl'], findSshd() === undefined ? ['sshd'] : [], () => {
     const person = await gateway.token('ana', { groups: ['dba'], audience: consoleAudience });
     api = await apiClient(console, person);
     writeFileSync(tokenFile, person, { mode: 0o600 });
+    if (hasBrowser) {
+      gateway.oidc.invite({
+        people: [{ subject: 'ana', groups: ['dba'] }],
+        applications: [{ clientId: 'console', redirectUris: [`${console}/auth/callback`] }],
+      });
+      browser = await startBrowser();
+      page = await browser.newPage();
+      await signIn(page, console, 'ana');
+    }
     agent = await stage.agent(access);
   }, 60_000);
   afterAll(async () => {
+    await browser?.close();
     await agent?.close();
     await stage?.stop();
     await peers?.stop();
@@ -92,6 +111,13 @@ describeTools(['ssh', 'curl'], findSshd() === undefined ? ['sshd'] : [], () => {
     async cli(id, verdict, reason) {
       const { code, output } = await approvals(verdict, id, '--reason', reason);
       expect({ code, output }).toEqual({ code: 0, output: `${id} is ${stateAfter(verdict)}\n` });
+    },
+    /** The page stays open all the time: what is asked turns up by itself. */
+    async page(id, verdict, reason) {
+      const card = page?.locator(`[aria-labelledby="title-${id}"]`);
+      await card?.getByLabel('Reason').fill(reason);
+      await card?.getByRole('button', { name: verdict === 'approve' ? 'Approve' : 'Deny' }).click();
+      await card?.getByText(verdict === 'approve' ? 'Approved' : 'Denied', { exact: true }).waitFor();
     },
     async slack(id, verdict, reason) {
       const { document } = await heard('/slack/chat.postMessage', (one) => buttonsOf(one, id).length > 0);
@@ -141,7 +167,7 @@ describeTools(['ssh', 'curl'], findSshd() === undefined ? ['sshd'] : [], () => {
   }
 
   describe.each(protocols)('what is held on %s', (protocol) => {
-    test.each(['api', 'cli', 'slack'])('is done when it is approved by %s', async (channel) => {
+    test.each(ways)('is done when it is approved by %s', async (channel) => {
       const { operation, approval } = await hold(protocol, `${protocol}-${channel}-approved`);
       const reason = `seen by ${channel}`;
       await channels[channel]?.(approval.id, 'approve', reason);
@@ -150,7 +176,7 @@ describeTools(['ssh', 'curl'], findSshd() === undefined ? ['sshd'] : [], () => {
       await told(approval.id, 'approve', channel, reason);
     });
 
-    test.each(['api', 'cli', 'slack'])('is not done when it is denied by %s', async (channel) => {
+    test.each(ways)('is not done when it is denied by %s', async (channel) => {
       const { operation, approval } = await hold(protocol, `${protocol}-${channel}-denied`);
       const reason = `not with ${channel}`;
       await channels[channel]?.(approval.id, 'deny', reason);
@@ -165,8 +191,7 @@ describeTools(['ssh', 'curl'], findSshd() === undefined ? ['sshd'] : [], () => {
   async function told(id: string, verdict: Verdict, channel: string, reason: string): Promise<void> {
     const after = stateAfter(verdict);
     const issuer = channel === 'slack' ? ana.issuer : gateway.oidc.issuer;
-    // Whoever comes with a token of their own is the command line or speaks in its place.
-    const vote = { verdict, reason, channel: channel === 'slack' ? 'slack' : 'cli' };
+    const vote = { verdict, reason, channel: recorded[channel] };
     expect(await gateway.gateway.approvals.get(id)).toMatchObject({
       votes: [{ ...vote, approver: { issuer, id: 'ana' } }],
     });

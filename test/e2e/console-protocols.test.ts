@@ -45,7 +45,7 @@ async function textUntilClosed(events: AsyncGenerator<ServerEvent>, kind: string
 describeTools(['ssh'], findSshd() === undefined ? ['sshd'] : [], () => {
   let gateway: SshGateway;
   beforeAll(async () => {
-    gateway = await startSshGateway({ sshdOptions: { account: ordinaryAccount() }, console: true });
+    gateway = await startSshGateway({ sshdOptions: { account: ordinaryAccount() }, console: {} });
   });
   afterAll(() => gateway.stop());
 

@@ -13,6 +13,9 @@ function findBrowser(): string | undefined {
   return [...(named === undefined ? [] : [named]), ...places].find((path) => existsSync(path));
 }
 
+/** Whether there is one. */
+export const hasBrowser = findBrowser() !== undefined;
+
 /** Starts it. Root has no sandbox. */
 export async function startBrowser(): Promise<Browser> {
   const executablePath = findBrowser();
@@ -38,7 +41,7 @@ export async function violationsOf(page: Page): Promise<unknown[]> {
 
 /** A block of tests that need a browser: skipped under a name that says so where there is none; in CI that is a failure. */
 export function describeBrowser(title: string, tests: () => void): void {
-  if (findBrowser() !== undefined) {
+  if (hasBrowser) {
     describe(title, tests);
     return;
   }

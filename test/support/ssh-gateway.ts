@@ -16,7 +16,7 @@ import { type RunningGateway, startGateway } from '../../proxy/main.ts';
 import { formatPrivateKey, publicKeyOf } from '../../proxy/protocols/ssh/private-key.ts';
 import { publicKeyLine } from '../../proxy/protocols/ssh/public-key.ts';
 import { Client } from '../../proxy/protocols/ssh/ssh2.ts';
-import { consoleConfig, defaultBundle, merge, repositoryData, trailOf } from './gateway.ts';
+import { consoleConfig, defaultBundle, merge, repositoryData, type TestGatewayOptions, trailOf } from './gateway.ts';
 import {
   type GatewayFiles,
   type HttpUpstreamFiles,
@@ -49,7 +49,7 @@ export interface SshGatewayOptions {
   readonly config?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   readonly clock?: Clock;
   /** With a console beside. */
-  readonly console?: boolean;
+  readonly console?: TestGatewayOptions['console'];
 }
 
 /** The policy that says what the token's claims say (`says`), with nothing but labels in its data. */
@@ -140,7 +140,7 @@ async function startIn(
     bundle: options.bundle ?? defaultBundle,
     data: merge(await repositoryData(), options.data ?? {}),
     ...(options.limits && { limits: options.limits }),
-    config: { ...options.config, ...(options.console && { console: consoleConfig(oidc.issuer, {}) }) },
+    config: { ...options.config, ...(options.console && { console: consoleConfig(oidc.issuer, options.console) }) },
     upstreams: options.postgres ?? [],
     ...(options.http && { http: { upstreams: options.http } }),
     ssh: {
