@@ -5,6 +5,7 @@ import type { JsonObject } from '../../proxy/core/types.ts';
 import { nextRequest, vote } from '../support/approvals.ts';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { type PostgresServer, startPostgres } from '../support/postgres.ts';
+import { connectWire, frontend } from '../support/wire-client.ts';
 
 const approve = { groups: ['dba'], mode: 'wait', wait_seconds: 60 };
 const access = { approve: { delete: approve, update: approve, insert: approve } };
@@ -86,9 +87,35 @@ describe('an estimate', () => {
     expect(JSON.stringify(await explained(gateway))).not.toContain('marker-in-a-condition');
   });
 
-  test('is left out for values that come apart from the text, and inside a transaction', async () => {
+  test('is for the values that come apart from the text', async () => {
     const client = await gateway.connect();
-    expect(await estimateOf(gateway, client, 'DELETE FROM scratch.notes WHERE author = $1', ['estimated'])).toEqual({});
+    const sql = 'DELETE FROM scratch.notes WHERE author = $1 AND ($2::int IS NULL OR id > $2)';
+    expect((await estimateOf(gateway, client, sql, ['estimated', null])).rows).toBe(500);
+    expect((await estimateOf(gateway, client, sql, ['nobody-has-this-name', null])).rows).toBeLessThan(10);
+    // Of what can be bound, and what cannot, nothing is kept or told but the values' own request.
+    expect(await estimateOf(gateway, client, 'DELETE FROM scratch.notes WHERE id = $1', ['no number'])).toEqual({});
+    const trail = JSON.stringify(await explained(gateway));
+    for (const value of ['nobody-has-this-name', 'no number']) expect(trail).not.toContain(value);
+  });
+
+  test('is for values in binary form', async () => {
+    const { host, port, ca, database } = gateway;
+    const wire = await connectWire({ host, port, ca, database, user: 'agent', password: await gateway.token() });
+    const asked = nextRequest(gateway.gateway.approvals);
+    const sql = 'DELETE FROM scratch.notes WHERE author = $1 AND id > $2';
+    wire.send(
+      frontend.parse(sql, '', [25, 23]),
+      frontend.bind({ values: [Buffer.from('estimated'), Buffer.alloc(4)], formats: [0, 1] }),
+      ...[frontend.execute(), frontend.sync()],
+    );
+    const { id: approval, estimate } = await asked;
+    expect(estimate.rows).toBe(500);
+    await vote(gateway.gateway.approvals, approval, { verdict: 'deny' });
+    await wire.end();
+  });
+
+  test('is left out inside a transaction', async () => {
+    const client = await gateway.connect();
     await client.query('BEGIN');
     const asked = nextRequest(gateway.gateway.approvals);
     await expect(client.query(`DELETE FROM scratch.notes WHERE author = 'in a block'`)).rejects.toThrow();

@@ -3,7 +3,7 @@ import type { Gateway, SessionHandle } from '../../core/ports.ts';
 import type { CommandDraft, Identity, OperationFacts } from '../../core/types.ts';
 import type { CatalogQuery } from './classification.ts';
 import { supports } from './plan.ts';
-import { type UpstreamLink, UpstreamSession } from './upstream.ts';
+import { type BoundQuery, type UpstreamLink, UpstreamSession } from './upstream.ts';
 
 /** Who the gateway is when it asks an upstream something on its own behalf. */
 export const gatewayIdentity: Identity = {
@@ -49,12 +49,17 @@ export class CatalogLink {
 
   /**
    * Runs any query, as `query` does, if policy lets the gateway.
-   * @param signal - once it is aborted, a query that did not begin does not
+   * @param options.bound - values for its parameters
+   * @param options.signal - once it is aborted, a query that did not begin does not
    */
-  ask(sql: string, draft: CommandDraft, signal?: AbortSignal): Promise<Rows> {
+  ask(
+    sql: string,
+    draft: CommandDraft,
+    { bound, signal }: { readonly bound?: BoundQuery | undefined; readonly signal?: AbortSignal } = {},
+  ): Promise<Rows> {
     const next = this.#last.then(() => {
       signal?.throwIfAborted();
-      return this.#run(sql, draft);
+      return this.#run(sql, draft, bound);
     });
     this.#last = next.catch(() => undefined);
     return next;
@@ -67,14 +72,14 @@ export class CatalogLink {
     await open?.session.close({ status: 'ok' });
   }
 
-  async #run(sql: string, draft: CommandDraft): Promise<Rows> {
+  async #run(sql: string, draft: CommandDraft, bound: BoundQuery | undefined): Promise<Rows> {
     this.#open ??= this.#start();
     try {
       const { session, upstream } = await this.#open;
       const answer = await session.authorize(draft);
       if ('refusal' in answer) throw new GatewayError('upstream_unavailable', answer.refusal.message);
       try {
-        const rows = await upstream.query(sql);
+        const rows = await upstream.query(sql, bound);
         answer.permit.complete({ status: 'ok', rows: rows.length });
         return rows;
       } catch (thrown) {

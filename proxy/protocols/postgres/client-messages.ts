@@ -178,7 +178,7 @@ export class ClientMessages implements MessageSink {
     talk.group += 1;
     talk.expected.push({ kind: 'query', runs, at: 0, failed: false });
     for (const run of runs) announce(talk, run);
-    this.#begun(judged, noParameters);
+    this.#begun(judged, noParameters.parameters);
     return 'done';
   }
 
@@ -236,7 +236,7 @@ export class ClientMessages implements MessageSink {
     const portal: Portal = {
       prepared,
       resultFormats: parsed.resultFormats,
-      parameters: boundParameters(parsed, prepared, talk),
+      ...boundParameters(parsed, prepared, talk),
       fields: undefined,
       describing: false,
       rows: 0,

@@ -2,12 +2,15 @@ import type { JsonObject } from '../../core/types.ts';
 import type { CatalogLink } from './catalog-link.ts';
 import type { ClassifiedStatement } from './classification.ts';
 import { sqlFacts, type Target } from './facts.ts';
+import type { BoundQuery } from './upstream.ts';
 
-/** A query string that is held, as it was judged. */
+/** A query that is held, as it was judged. */
 export interface Estimated {
   readonly text: string;
   readonly fingerprint: string;
   readonly statements: readonly ClassifiedStatement[];
+  /** What was bound to it, and that as policy may see it. */
+  readonly bound?: (BoundQuery & { readonly shown: readonly JsonObject[] }) | undefined;
 }
 
 /** How many rows held statements would affect, by the planner's guess. */
@@ -31,7 +34,8 @@ export class Estimator {
    * @throws GatewayError when policy does not let the gateway ask, or the upstream does not answer
    */
   async estimate(held: Estimated, target: Target, signal: AbortSignal): Promise<JsonObject> {
-    const statement = plannable(held.statements);
+    const { bound } = held;
+    const statement = plannable(held);
     if (statement === undefined || this.#waiting >= this.#waitingMax) return {};
     // A plan runs nothing. What it needs to know of relations is read.
     const planned: ClassifiedStatement = {
@@ -42,7 +46,10 @@ export class Estimator {
       output: undefined,
     };
     const facts = sqlFacts(
-      { fingerprint: held.fingerprint, statements: [planned], via: 'simple', inTransaction: false },
+      {
+        ...{ fingerprint: held.fingerprint, statements: [planned] },
+        ...{ via: bound === undefined ? 'simple' : 'extended', inTransaction: false },
+      },
       target,
     );
     const sql = `EXPLAIN (FORMAT JSON) ${held.text}`;
@@ -53,10 +60,10 @@ export class Estimator {
         {
           // No row of the answer leaves the gateway: there is nothing to mask.
           facts: { ...facts, enforce: () => ({ plan: undefined }) },
-          variable: () => ({ text: sql }),
+          variable: () => ({ text: sql, ...(bound && { parameters: [...bound.shown] }) }),
           audit: () => ({ purpose: 'estimate' }),
         },
-        signal,
+        { bound, signal },
       );
       return numbersOf(rows[0]?.[0] ?? '');
     } finally {
@@ -65,12 +72,13 @@ export class Estimator {
   }
 }
 
-/** The one statement of which a plan made elsewhere, without its parameters and its transaction, says something. */
-function plannable(statements: readonly ClassifiedStatement[]): ClassifiedStatement | undefined {
+/** The one statement of which a plan made elsewhere, without its transaction, says something. */
+function plannable({ statements, bound }: Estimated): ClassifiedStatement | undefined {
   const [statement] = statements;
   if (statement === undefined || statements.length !== 1) return undefined;
   const { verb, control, parameters, relations, incomplete } = statement;
-  if (!verbs.has(verb) || control.type !== 'none' || parameters.size > 0 || incomplete.length > 0) return undefined;
+  if (!verbs.has(verb) || control.type !== 'none' || incomplete.length > 0) return undefined;
+  if (parameters.size > 0 && bound === undefined) return undefined;
   // Another connection has no temporary tables, or others of the same name.
   const known = relations.every(({ kind }) => kind !== 'temporary' && kind !== 'unknown');
   return known ? statement : undefined;

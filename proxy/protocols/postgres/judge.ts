@@ -179,6 +179,7 @@ export class Judge {
           fingerprint,
           // What an EXECUTE runs is a name of this connection.
           statements: resolved.alone ? statements : [],
+          bound: portal && { ...portal.bound, types: parameterTypes, shown: parametersOf(portal) },
         }),
       variable: () => ({ text: statementText.original, ...(portal && { parameters: parametersOf(portal) }) }),
       audit: (decision) => ({ text: statementText.kept(decision), ...audit }),

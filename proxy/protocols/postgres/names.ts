@@ -37,6 +37,8 @@ export interface PreparedStatement {
 export interface Portal {
   readonly prepared: PreparedStatement;
   readonly resultFormats: readonly Format[];
+  /** What was bound, for the upstream alone. */
+  readonly bound: BoundValues;
   /** Parameters as the recording keeps them: masked ones hashed. Made when first asked for. */
   readonly parameters: () => readonly RecordedParameter[];
   fields: readonly FieldDescription[] | undefined;
@@ -47,6 +49,13 @@ export interface Portal {
   readonly hold: boolean;
   /** What it makes the gateway hold. */
   readonly bytes: number;
+}
+
+/** Values that come apart from the text of a statement. */
+export interface BoundValues {
+  readonly values: readonly (Buffer | null)[];
+  /** None (all text), one for all, or one for each. */
+  readonly formats: readonly Format[];
 }
 
 /** One bound value as a recording may keep it. */

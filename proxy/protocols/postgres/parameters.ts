@@ -9,10 +9,14 @@ import { hidesParameter } from './redact.ts';
 import type { StatementText } from './statement-text.ts';
 
 /** A portal without parameters. */
-export const noParameters: Portal['parameters'] = () => [];
+export const noParameters = { bound: { values: [], formats: [] }, parameters: () => [] } satisfies Partial<Portal>;
 
-/** Bound values as the recording and policy may see them, worked out when first asked for. */
-export function boundParameters(bind: Bind, prepared: PreparedStatement, talk: Conversation): Portal['parameters'] {
+/** Bound values, and as the recording and policy may see them, which is worked out when first asked for. */
+export function boundParameters(
+  bind: Bind,
+  prepared: PreparedStatement,
+  talk: Conversation,
+): Pick<Portal, 'bound' | 'parameters'> {
   if (bind.parameterCount === 0) return noParameters;
   // Views of the message, which does not live as long as the portal.
   const values = Array.from({ length: bind.parameterCount }, (_, index) => {
@@ -21,12 +25,13 @@ export function boundParameters(bind: Bind, prepared: PreparedStatement, talk: C
   });
   const formats = bind.parameterFormats;
   let recorded: readonly RecordedParameter[] | undefined;
-  return () => {
+  const parameters = () => {
     recorded ??= values.map((value, index) =>
       recordedParameter(value, index, formats[formats.length === 1 ? 0 : index] ?? 0, prepared, talk),
     );
     return recorded;
   };
+  return { bound: { values, formats }, parameters };
 }
 
 function recordedParameter(

@@ -1,6 +1,7 @@
 import type { ClassifiedStatement } from './classification.ts';
 import type { Conversation } from './conversation.ts';
 import type { Names, Pending, Portal, PreparedStatement } from './names.ts';
+import { noParameters } from './parameters.ts';
 import type { Run } from './run.ts';
 
 /**
@@ -61,7 +62,7 @@ export function settle(talk: Conversation, run: Run): void {
       put(talk.portals, control.name, {
         prepared: prepared(talk, run, { ...statement, control: { type: 'none' } }, 'declare'),
         resultFormats: [],
-        parameters: () => [],
+        ...noParameters,
         fields: undefined,
         describing: false,
         rows: 0,

@@ -1,12 +1,19 @@
 /**
- * Queries of the gateway's own over a link, for the catalog: simple protocol, text values, one at a time.
+ * Queries of the gateway's own over a link, for the catalog and for estimates: text results, one at a time.
  */
 import { GatewayError } from '../../core/errors.ts';
 import { limits } from '../../core/limits.ts';
 import { backend, backendTypes, dataRow, frontend, MessageReader, type MessageSink, ProtocolFault } from './codec.ts';
+import type { BoundValues } from './names.ts';
 import type { UpstreamLink } from './upstream.ts';
 
 type Rows = (string | null)[][];
+
+/** What a statement with parameters needs besides its text. */
+export interface BoundQuery extends BoundValues {
+  /** Type OIDs, 0 where the server is to infer; may be fewer than there are. */
+  readonly types: readonly number[];
+}
 
 /** A query that is being answered. */
 interface Pending {
@@ -46,9 +53,10 @@ export class UpstreamSession implements MessageSink {
   /**
    * Runs one query string; the rows of all its statements as text values. At most `postgresOwnResultBytesMax` of them,
    * within `postgresOwnQueryTimeoutMs`; the session ends otherwise.
+   * @param bound - for one statement with parameters
    * @throws GatewayError `upstream_unavailable` when it fails; the SQLSTATE is in the message, the server's words are not
    */
-  query(sql: string): Promise<readonly (readonly (string | null)[])[]> {
+  query(sql: string, bound?: BoundQuery): Promise<readonly (readonly (string | null)[])[]> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
     if (this.#pending !== undefined) return Promise.reject(new Error('one query at a time'));
     return new Promise((resolve, reject) => {
@@ -64,7 +72,7 @@ export class UpstreamSession implements MessageSink {
         else reject(failure);
       };
       this.#pending = { rows, bytes: 0, failure: undefined, settle };
-      this.#socket.write(frontend.query(sql));
+      this.#socket.write(bound === undefined ? frontend.query(sql) : extended(sql, bound));
     });
   }
 
@@ -103,6 +111,12 @@ export class UpstreamSession implements MessageSink {
     this.#socket.destroySoon();
     this.#pending?.settle(failure);
   }
+}
+
+/** One statement of the extended protocol, to its end. */
+function extended(sql: string, { values, formats, types }: BoundQuery): Buffer {
+  const { parse, bind, execute, sync } = frontend;
+  return Buffer.concat([parse('', sql, types), bind('', '', values, { parameters: formats }), execute(''), sync()]);
 }
 
 function failureOf(body: Buffer): GatewayError {

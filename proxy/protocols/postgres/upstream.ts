@@ -10,7 +10,7 @@ import { ByteSource } from './byte-source.ts';
 import { startup } from './codec.ts';
 import { type AuthenticationMethod, login } from './upstream-login.ts';
 
-export { UpstreamSession } from './upstream-session.ts';
+export { type BoundQuery, UpstreamSession } from './upstream-session.ts';
 export type { AuthenticationMethod };
 
 /** How to speak TLS to an upstream. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { ClassifiedStatement, Control } from '../../../../proxy/protocols/postgres/classification.ts';
 import { Names, type Portal, type PreparedStatement } from '../../../../proxy/protocols/postgres/names.ts';
+import { noParameters } from '../../../../proxy/protocols/postgres/parameters.ts';
 import { type NameScope, resolve, withParameterTypes } from '../../../../proxy/protocols/postgres/resolve.ts';
 import { column, output, relation, statement } from './classified.ts';
 
@@ -21,7 +22,7 @@ function prepared(of: ClassifiedStatement): PreparedStatement {
 }
 
 function portal(of: ClassifiedStatement): Portal {
-  const plain = { resultFormats: [], parameters: () => [], fields: undefined, describing: false, rows: 0 };
+  const plain = { resultFormats: [], ...noParameters, fields: undefined, describing: false, rows: 0 };
   return { ...plain, prepared: prepared(of), hold: false, bytes: 1 };
 }
 
