@@ -48,11 +48,41 @@ export function httpSink(options: HttpSinkOptions): Sink {
         body,
         headers: { ...headers, 'content-type': 'application/json', 'user-agent': 'sallyport' },
       });
-      await answer.dump({ limit: limits.auditSinkAnswerBytesMax });
+      const said = await beginningOf(answer);
       if (statusCode < 200 || statusCode > 299) throw new Error(`it answered ${statusCode}`);
+      return options.type === 'otlp' ? rejectedOf(said) : undefined;
     },
     close: () => agent.destroy(),
   };
+}
+
+/** The beginning of an answer: what is longer says nothing that is asked for. */
+async function beginningOf(answer: AsyncIterable<Buffer>): Promise<string> {
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  for await (const piece of answer) {
+    pieces.push(piece);
+    bytes += piece.length;
+    if (bytes > limits.auditSinkAnswerBytesMax) break;
+  }
+  return Buffer.concat(pieces).toString('utf8');
+}
+
+/**
+ * What an OTLP receiver says of records that it does not take and that must not be sent again.
+ * @see https://opentelemetry.io/docs/specs/otlp/#partial-success-1
+ */
+function rejectedOf(answer: string): { readonly rejected: string } | undefined {
+  try {
+    const { rejectedLogRecords = 0, errorMessage = '' } = Object(Object(JSON.parse(answer)).partialSuccess);
+    // 64-bit numbers are strings in OTLP's JSON.
+    return Number(rejectedLogRecords) > 0
+      ? { rejected: `${Number(rejectedLogRecords)} of them (${String(errorMessage).slice(0, 200)})` }
+      : undefined;
+  } catch {
+    // Who answers in another way has taken them: that is what 2xx says.
+    return undefined;
+  }
 }
 
 function authorization({ secret }: HttpSinkOptions): Record<string, string> {

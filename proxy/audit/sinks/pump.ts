@@ -110,7 +110,11 @@ export class SinkPump {
         new Error(`lines ${this.#acknowledged + 1} to ${first - 1} were removed before the sink ${this.name} had them`),
       );
     const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(limits.auditSinkTimeoutMs)]);
-    await this.#options.sink.send(lines, signal);
+    const answer = await this.#options.sink.send(lines, signal);
+    if (answer !== undefined)
+      this.#options.onError(
+        new Error(`of lines ${first} to ${last} the sink ${this.name} rejected ${answer.rejected}`),
+      );
     this.#acknowledged = last;
     this.#progressAtMs = this.#options.clock.monotonicMs();
     this.#keepCursor(last);

@@ -9,7 +9,8 @@ export function streamSink(stream: Writable): Sink {
     send: (lines, signal) =>
       new Promise((resolve, reject) => {
         signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-        stream.write(lines.map(({ text }) => `${text}\n`).join(''), (error) => (error ? reject(error) : resolve()));
+        const text = lines.map((line) => `${line.text}\n`).join('');
+        stream.write(text, (error) => (error ? reject(error) : resolve(undefined)));
       }),
     close: async () => {},
   };

@@ -145,6 +145,22 @@ describe('a sink', () => {
     expect(record.attributes).toContainEqual({ key: 'sallyport.session', value: { stringValue: 'S' } });
   });
 
+  test('of OTLP that rejects records of a message is heard, and asked no second time', async () => {
+    const receiver = new Receiver();
+    receiver.answer = (response) =>
+      response.end('{"partialSuccess":{"rejectedLogRecords":"1","errorMessage":"too long"}}');
+    const { audit, errors } = await start({ type: 'otlp', url: await receiver.start() });
+    await receiver.until(() => receiver.messages.length === 1);
+    receiver.answer = (response) => response.end('{"partialSuccess":{}}');
+    audit.write({ event: 'decided', members: '', own: { decision_id: 'd.1' } });
+    await receiver.until(() => receiver.messages.length === 2);
+    const [first, second] = receiver.messages.map(
+      ({ body }) => JSON.parse(body).resourceLogs[0].scopeLogs[0].logRecords.length,
+    );
+    expect([first, second]).toEqual([1, 1]);
+    expect(errors).toEqual(['of lines 1 to 1 the sink siem rejected 1 of them (too long)']);
+  });
+
   test('of standard output gets the lines as they are, and is waited for', async () => {
     let out = '';
     let release = (): void => {};
