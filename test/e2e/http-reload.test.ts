@@ -62,7 +62,11 @@ test('the same request on the same connection is answered as the policy of the m
   expect(held).toMatchObject({ status: 403, reused: true });
   expect(JSON.parse(held.body)).toMatchObject({ code: 'approval_pending' });
 
+  // What a request is understood as is the policy's to say as well.
+  await activate({ upstreams: { crm: { graphql: { routes: ['/customers/{id}'] } } } });
+  expect(JSON.parse((await ask('GET')).body)).toMatchObject({ code: 'operation_unsupported' });
+
   await activate(open);
-  expect(await ask('GET')).toMatchObject({ status: 200, body: expect.stringContaining(ssn), reused: true });
+  expect(await ask('GET')).toMatchObject({ status: 200, body: expect.stringContaining(ssn) });
   expect(await ask('DELETE')).toMatchObject({ status: 200, reused: true });
 });
