@@ -15,7 +15,7 @@ beforeAll(async () => {
   server = await startPostgres();
   database = await server.createDatabase();
   client = await openClient(server, database);
-}, 60_000);
+}, 120_000);
 afterAll(async () => {
   await client?.end();
   await server?.stop();
