@@ -61,6 +61,8 @@ export async function httpFigures(options: {
     });
     const gateway = await startGatewayProcess(files, {}, 'http');
     pin(processors.proxy, gateway.pid);
+    // This process is a client as well: the one that measures latency.
+    pin(processors.load, process.pid);
     try {
       const token = await oidc.token({ subject: 'bench-agent', groups: ['support'], lifetimeSeconds: 3600 });
       const through = { url: `http://127.0.0.1:${gateway.port}`, headers: { authorization: `Bearer ${token}` } };

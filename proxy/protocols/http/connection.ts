@@ -58,6 +58,7 @@ export class HttpConnection implements RequestHandler {
   readonly #services: Services;
   readonly #requests: RequestMemo;
   readonly #sessions: ConnectionSessions;
+  readonly #sessionKeys = new WeakMap<CanonicalRequest, string>();
   /** What requests without a body were understood as. */
   readonly #understood = new WeakMap<CanonicalRequest, Understood>();
 
@@ -266,8 +267,11 @@ export class HttpConnection implements RequestHandler {
 
   /** The session of this subject at this upstream: the one of earlier requests while it lives. */
   #session(identity: Identity, token: string, { upstream }: Mapped, request: CanonicalRequest) {
-    const application = request.headers.find(([name]) => name === 'user-agent')?.[1] ?? '';
-    return this.#sessions.hold(JSON.stringify([upstream.name, token]), async () => {
+    // As long as a token: made once for a request that comes again.
+    const key = this.#sessionKeys.get(request) ?? JSON.stringify([upstream.name, token]);
+    this.#sessionKeys.set(request, key);
+    return this.#sessions.hold(key, async () => {
+      const application = request.headers.find(([name]) => name === 'user-agent')?.[1] ?? '';
       const opened = await this.#gateway.open({
         protocol: 'http',
         upstream: upstream.name,
