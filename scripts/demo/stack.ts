@@ -287,9 +287,13 @@ function runCli(args: readonly string[], profile: string): Promise<{ code: numbe
   });
 }
 
-/** The preferred port when nobody has it, else any. */
+/** The preferred port when nobody has it, else any. Of demos that begin at the same moment one says `SALLYPORT_DEMO_PORTS=1000`, which is added. */
 export async function freePort(preferred: number): Promise<number> {
-  return (await tryPort(preferred)) ?? (await tryPort(0)) ?? Promise.reject(new Error('no port is free'));
+  return (
+    (await tryPort(preferred + Number(process.env.SALLYPORT_DEMO_PORTS ?? 0))) ??
+    (await tryPort(0)) ??
+    Promise.reject(new Error('no port is free'))
+  );
 }
 
 function tryPort(port: number): Promise<number | undefined> {

@@ -37,6 +37,7 @@ function tests(): void {
     let performance: Performance;
 
     beforeAll(async () => {
+      process.env.SALLYPORT_DEMO_PORTS = '1000';
       parent = await mkdtemp(join(tmpdir(), 'sallyport-agent-test-'));
       stack = await startStack({ directory: join(parent, 'demo'), ssh: true }, () => {});
       world = await makeWorld(stack, 'support-agent');
