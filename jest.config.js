@@ -9,7 +9,7 @@ export default {
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
   testSequencer: '<rootDir>/test/sequencer.js',
-  testTimeout: 120_000,
+  testTimeout: 60_000,
   // Most of what a test waits for are other processes: two files at once are quicker even where there are two processors.
   maxWorkers: Math.max(2, availableParallelism() - 1),
   // Modules of a test file are not given back when it ends: a process that has grown is replaced before the next file.

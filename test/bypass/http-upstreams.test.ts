@@ -163,7 +163,7 @@ describeTools(['python3'], nginx === undefined ? ['nginx'] : [], () => {
     expect(counts.arrived).toBeGreaterThan(counts.permitted * 0.9);
     expect(counts.refused).toBeGreaterThan(900);
     expect(counts.audited).toBeGreaterThanOrEqual(counts.refused - counts.failed);
-  }, 120_000);
+  }, 60_000);
 
   test('so is what a mixture of them makes', async () => {
     const random = randomFrom(20_261_128);
@@ -176,7 +176,7 @@ describeTools(['python3'], nginx === undefined ? ['nginx'] : [], () => {
     expect(counts.sent).toBeGreaterThan(300);
     expect(counts.permitted).toBeGreaterThan(counts.sent * 0.1);
     expect(counts.refused).toBeGreaterThan(counts.sent * 0.5);
-  }, 120_000);
+  }, 60_000);
 
   describe('without the gateway the oracle sees it', () => {
     /** What a gateway would judge that takes a request as it is written; what each server understood instead. */

@@ -45,7 +45,7 @@ beforeAll(async () => {
   const catalog = await connect({ host, port, user, password, database: 'one' });
   clients.push(catalog);
   classifier = await classifierOn(catalog, 'one', user);
-}, 120_000);
+}, 60_000);
 afterAll(async () => {
   await classifier?.close();
   await Promise.all(clients.map((client) => client.end()));

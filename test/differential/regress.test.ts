@@ -43,7 +43,7 @@ const understood: readonly string[] = [
     const [, , catalog] = clients;
     if (catalog === undefined) throw new Error('no connection');
     classifier = await classifierOn(catalog, 'regression', user);
-  }, 120_000);
+  }, 60_000);
 
   afterAll(async () => {
     await classifier?.close();

@@ -92,7 +92,7 @@ describeTools(['ssh', 'curl'], findSshd() === undefined ? ['sshd'] : [], () => {
       await signIn(page, console, 'ana');
     }
     agent = await stage.agent(access);
-  }, 120_000);
+  }, 60_000);
   afterAll(async () => {
     await browser?.close();
     await agent?.close();
@@ -263,7 +263,7 @@ describeTools(['ssh', 'curl'], findSshd() === undefined ? ['sshd'] : [], () => {
     expect(JSON.parse((await approvals('list', '--all', '--json')).output)).toContainEqual(
       expect.objectContaining({ id, state: 'denied' }),
     );
-  }, 120_000);
+  }, 60_000);
 });
 
 const stateAfter = (verdict: Verdict) => (verdict === 'approve' ? 'approved' : 'denied');

@@ -22,7 +22,7 @@ describeTools(['ssh', 'curl'], findSshd() === undefined ? ['sshd'] : [], () => {
   const agents: StageAgent[] = [];
   beforeAll(async () => {
     stage = await startApprovalStage();
-  }, 120_000);
+  }, 60_000);
   afterEach(async () => {
     for (const agent of agents.splice(0)) await agent.close();
   });

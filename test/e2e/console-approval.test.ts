@@ -27,7 +27,7 @@ describePrograms(['psql'], (programs) => {
         applications: [{ clientId: 'console', redirectUris: [`${url}/auth/callback`] }],
       });
       browser = await startBrowser();
-    }, 120_000);
+    }, 60_000);
     afterAll(async () => {
       await browser?.close();
       await stage?.stop();

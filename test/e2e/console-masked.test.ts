@@ -26,7 +26,7 @@ beforeAll(async () => {
   });
   token = await gateway.token('vera', { groups: ['staff'], audience: consoleAudience });
   ask = await apiClient(gateway.gateway.console ?? '', token);
-}, 120_000);
+}, 60_000);
 afterAll(async () => {
   await gateway?.stop();
   rmSync(directory, { recursive: true, force: true });
@@ -106,4 +106,4 @@ test('a masked value that held statements name is in no answer of the console an
   traces.push(...(await tracesOf(gateway.files, [recordingKey(Buffer.from(secret))])));
   const places = traces.flatMap(([where, content]) => findsOf(markers, content).map((value) => `${where}: ${value}`));
   expect(places).toEqual([]);
-}, 120_000);
+}, 60_000);

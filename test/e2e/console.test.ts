@@ -67,7 +67,7 @@ describeBrowser('the console in a browser', () => {
     });
     browser = await startBrowser();
     if (pictures !== undefined) await mkdir(pictures, { recursive: true });
-  }, 120_000);
+  }, 60_000);
   afterAll(async () => {
     await browser?.close();
     await gateway?.stop();

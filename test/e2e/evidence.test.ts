@@ -80,7 +80,7 @@ beforeAll(async () => {
   session = String(opened?.session);
   metrics = await gateway.metrics();
   await gateway.gateway.close();
-}, 120_000);
+}, 60_000);
 
 afterAll(async () => {
   await gateway?.stop();

@@ -114,7 +114,7 @@ describe('a gateway killed under load, again and again on one trail', () => {
       for (const marker of acknowledged) expect(found).toContain(marker);
       expect(await verify()).toMatchObject({ code: 0, output: expect.stringContaining('verified') });
     }
-  }, 120_000);
+  }, 60_000);
 
   test('has a decided event for every statement that the upstream executed', async () => {
     const allowed = (await trail()).filter(({ event, effect }) => event === 'decided' && effect === 'allow');

@@ -35,7 +35,7 @@ beforeAll(async () => {
     },
   });
   await prepared.gateway.close();
-}, 120_000);
+}, 60_000);
 
 afterAll(async () => {
   gateway?.kill('SIGKILL');
@@ -93,7 +93,7 @@ test('sessions do not notice an outage, and what it left is uploaded after a kil
     expect((await stored(entry)).equals(readFileSync(join(prepared.recordDir, entry.file)))).toBe(true);
   }
   expect(await metricsOf(gateway)).toContain('sallyport_record_upload_failures_total 0');
-}, 120_000);
+}, 60_000);
 
 test('what is in the bucket is a recording that the key opens, and nobody else reads', async () => {
   expect(ended()).toHaveLength(3);

@@ -50,7 +50,7 @@ test('after kill -9 every decision whose write returned is in the trail, which v
   const audit = await openTrail(file);
   await audit.close();
   expect(await verifyAudit(trailFiles(file), { key })).toMatchObject({ ok: true, closed: true, startsAfter: 0 });
-}, 120_000);
+}, 60_000);
 
 test('after kill -9 the public key still proves all but the lines behind the last head, and those once the trail went on', async () => {
   const file = join(scratch(), 'audit.log');
@@ -65,7 +65,7 @@ test('after kill -9 the public key still proves all but the lines behind the las
   await audit.close();
   const continued = await verifyAudit(trailFiles(file), { publicKeys: [publicKey], key });
   expect(continued).toMatchObject({ ok: true, closed: true, unsignedLines: 0, startsAfter: 0 });
-}, 120_000);
+}, 60_000);
 
 const prlimit = spawnSync('prlimit', ['--version']).status === 0;
 

@@ -69,7 +69,7 @@ describe('a changed trail', () => {
         expect([lineOf(offset), lineOf(offset) + 1]).toContain(found);
       }
     }
-  }, 120_000);
+  }, 60_000);
 
   test('a line that was taken out leaves a gap', async () => {
     for (const [index, name] of [1, 2, 3, 4].entries()) {
@@ -227,7 +227,7 @@ describe('a trail that was cut off by a crash', () => {
     // Several at once: most of it is waiting for the disk.
     const cuts = Array.from({ length: whole.length - first + 1 }, (_, index) => first + index);
     while (cuts.length > 0) await Promise.all(cuts.splice(0, 16).map(goesOn));
-  }, 120_000);
+  }, 60_000);
 
   test('in its very first line starts again at 1 and keeps the fragment', async () => {
     truncateSync(file, 20);

@@ -22,7 +22,7 @@ test('what is committed in bundles/console is what the sources build', async () 
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-}, 120_000);
+}, 60_000);
 
 describe('words', () => {
   test.each([

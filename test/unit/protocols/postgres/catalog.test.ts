@@ -15,7 +15,7 @@ beforeAll(async () => {
   server = await startPostgres();
   database = await server.createDatabase();
   client = await openClient(server, database);
-}, 120_000);
+}, 60_000);
 afterAll(async () => {
   await client?.end();
   await server?.stop();

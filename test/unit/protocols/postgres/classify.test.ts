@@ -6,7 +6,7 @@ import { openShop, queryOn, type Shop } from './lineage-fixture.ts';
 let shop: Shop;
 beforeAll(async () => {
   shop = await openShop();
-}, 120_000);
+}, 60_000);
 afterAll(() => shop?.close());
 
 describe('what a statement does', () => {

@@ -4,7 +4,7 @@ import { openShop, outputsOf, type Shop } from './lineage-fixture.ts';
 let shop: Shop;
 beforeAll(async () => {
   shop = await openShop();
-}, 120_000);
+}, 60_000);
 afterAll(() => shop?.close());
 
 describe('the origin of an output column', () => {

@@ -4,7 +4,7 @@ import { literalsOf, openShop, type Shop, usesOf } from './lineage-fixture.ts';
 let shop: Shop;
 beforeAll(async () => {
   shop = await openShop();
-}, 120_000);
+}, 60_000);
 afterAll(() => shop?.close());
 
 async function useOf(sql: string, column = 'customers.email'): Promise<string[]> {

@@ -54,7 +54,7 @@ describe('hostile nesting', () => {
     }
     expect(await codeOf(bytes('SELECT 1'))).toBe('tree');
     expect(await codeOf(bytes(chain(12_000)))).toBe('tree');
-  }, 120_000);
+  }, 60_000);
 
   test('that breaks the instance on this thread costs that statement alone', async () => {
     // A bound past what the main thread's stack takes, so that the break happens here.
@@ -66,7 +66,7 @@ describe('hostile nesting', () => {
     }
     expect(process.exitCode).toBe(exitCode);
     await reckless.close();
-  }, 120_000);
+  }, 60_000);
 
   test.each([
     ['parentheses', `SELECT ${'('.repeat(3_900)}1${')'.repeat(3_900)}`],

@@ -57,7 +57,7 @@ const logged = (): unknown[] =>
       { ...whole, direction: 'upload' },
       { ...whole, direction: 'download' },
     ]);
-  }, 120_000);
+  }, 60_000);
 
   test('copies folders both ways', async () => {
     await mkdir(join(root, 'local/tree/a/b'), { recursive: true });
@@ -68,7 +68,7 @@ const logged = (): unknown[] =>
       expect(await readFile(join(root, 'local/again', name), 'utf8')).toBe(name);
     const paths = logged().map((file) => Object(file).path);
     expect(paths.toSorted()).toEqual(['tree/a/b/z ü', 'tree/a/b/z ü', 'tree/a/y', 'tree/a/y', 'tree/x', 'tree/x']);
-  }, 120_000);
+  }, 60_000);
 
   test('says what the host says when a file is not there, and copies the others', async () => {
     await writeFile(join(root, 'host/there'), 'there');
@@ -77,7 +77,7 @@ const logged = (): unknown[] =>
     expect(said).toContain('No such file');
     expect(await readFile(join(root, 'local/there'), 'utf8')).toBe('there');
     expect(logged()).toMatchObject([{ path: 'there', complete: true }]);
-  }, 120_000);
+  }, 60_000);
 
   test('says what the host says when a file cannot be written', async () => {
     await writeFile(join(root, 'local/a'), 'content');
@@ -85,5 +85,5 @@ const logged = (): unknown[] =>
     expect(code).toBe(1);
     expect(said).toContain('No such file');
     expect(logged()).toMatchObject([{ path: 'a', complete: false }]);
-  }, 120_000);
+  }, 60_000);
 });

@@ -82,7 +82,7 @@ const logged = () =>
         expect.objectContaining({ direction: 'download', path: join(root, 'host/big'), ...whole }),
       ]),
     );
-  }, 120_000);
+  }, 60_000);
 
   test('copies folders recursively, both ways', async () => {
     await mkdir(join(root, 'local/tree/a/b'), { recursive: true });
@@ -91,7 +91,7 @@ const logged = () =>
     expect({ code, said }).toMatchObject({ code: 0 });
     for (const name of ['x', 'a/y', 'a/b/z ü'])
       expect(await readFile(join(root, 'local/again', name), 'utf8')).toBe(name);
-  }, 120_000);
+  }, 60_000);
 
   test('is denied what policy denies, behind a link too, and goes on', async () => {
     await writeFile(join(root, 'secret/shadow'), 'root:x');
@@ -108,5 +108,5 @@ const logged = () =>
     expect(existsSync(join(root, 'local/link'))).toBe(false);
     expect(existsSync(join(root, 'secret/shadow'))).toBe(true);
     expect(await readFile(join(root, 'local/fine'), 'utf8')).toBe('fine');
-  }, 120_000);
+  }, 60_000);
 });
