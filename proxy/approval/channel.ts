@@ -1,4 +1,5 @@
 import type { Approval, Notice } from '../core/approvals.ts';
+import { beginningOf } from '../core/beginning.ts';
 import { limits } from '../core/limits.ts';
 
 /** Whether nobody but its own requester let it through. */
@@ -32,12 +33,5 @@ export async function post(url: string, body: string, headers: Record<string, st
     await response.body?.cancel();
     throw new Error(`a channel answered ${response.status}`);
   }
-  const pieces: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const piece of response.body ?? []) {
-    bytes += piece.length;
-    if (bytes > limits.approvalAnswerBytesMax) break;
-    pieces.push(piece);
-  }
-  return Buffer.concat(pieces).toString('utf8');
+  return response.body === null ? '' : await beginningOf(response.body, limits.approvalAnswerBytesMax);
 }

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import { AwsV4Signer } from 'aws4fetch';
 import { Agent, type Dispatcher, request } from 'undici';
+import { beginningOf } from '../core/beginning.ts';
 import { limits } from '../core/limits.ts';
 
 /** Where a bucket is, and who asks. */
@@ -69,7 +70,9 @@ export class S3Bucket {
       },
     });
     const { statusCode } = answer;
-    const code = /<Code>([A-Za-z0-9]{1,64})<\/Code>/.exec(await textOf(answer.body))?.[1];
+    const code = /<Code>([A-Za-z0-9]{1,64})<\/Code>/.exec(
+      await beginningOf(answer.body, limits.recordUploadAnswerBytesMax),
+    )?.[1];
     if (statusCode !== 200) throw new Error(`the bucket answered ${statusCode}${code === undefined ? '' : ` ${code}`}`);
   }
 
@@ -99,15 +102,3 @@ export class S3Bucket {
 }
 
 const emptySha256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
-
-/** The beginning of an answer; the rest is not read. */
-async function textOf(body: Dispatcher.ResponseData['body']): Promise<string> {
-  const pieces: Buffer[] = [];
-  let bytes = 0;
-  for await (const piece of body) {
-    pieces.push(piece);
-    bytes += piece.length;
-    if (bytes > limits.recordUploadAnswerBytesMax) break;
-  }
-  return Buffer.concat(pieces).toString('utf8');
-}

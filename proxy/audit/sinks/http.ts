@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gzip as gzipCallback } from 'node:zlib';
 import { Agent, request } from 'undici';
+import { beginningOf } from '../../core/beginning.ts';
 import { limits } from '../../core/limits.ts';
 import type { Clock } from '../../core/ports.ts';
 import type { TrailLine } from '../follow.ts';
@@ -48,24 +49,12 @@ export function httpSink(options: HttpSinkOptions): Sink {
         body,
         headers: { ...headers, 'content-type': 'application/json', 'user-agent': 'sallyport' },
       });
-      const said = await beginningOf(answer);
+      const said = await beginningOf(answer, limits.auditSinkAnswerBytesMax);
       if (statusCode < 200 || statusCode > 299) throw new Error(`it answered ${statusCode}`);
       return options.type === 'otlp' ? rejectedOf(said) : undefined;
     },
     close: () => agent.destroy(),
   };
-}
-
-/** The beginning of an answer: what is longer says nothing that is asked for. */
-async function beginningOf(answer: AsyncIterable<Buffer>): Promise<string> {
-  const pieces: Buffer[] = [];
-  let bytes = 0;
-  for await (const piece of answer) {
-    pieces.push(piece);
-    bytes += piece.length;
-    if (bytes > limits.auditSinkAnswerBytesMax) break;
-  }
-  return Buffer.concat(pieces).toString('utf8');
 }
 
 /**

@@ -316,7 +316,8 @@ class Exchange {
       this.#last = held.pieces;
     }
     if (!this.#last.every((piece) => this.#count(piece))) return;
-    endAnswer(this.#options.response, this.#last);
+    const { response, limits } = this.#options;
+    endAnswer(response, this.#last, limits.httpEndBytesMax);
     const maskedCells = this.#mask?.matches ?? 0;
     this.#settle({
       status: this.#status < 400 ? 'ok' : 'error',

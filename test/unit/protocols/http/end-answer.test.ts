@@ -21,7 +21,7 @@ async function answered(pieces: readonly Buffer[], length: number | undefined) {
       _writev?.call(socket, chunks, done);
     };
     response.writeHead(200, length === undefined ? {} : { 'content-length': length });
-    endAnswer(response, pieces);
+    endAnswer(response, pieces, limits.httpEndBytesMax);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   try {
