@@ -7,7 +7,7 @@ import { psqlEnvironment, type Ran, type Running, runLine, startLine } from './c
 import { type Evidence, type Mark, summary } from './evidence.ts';
 import { inPath } from './host.ts';
 import { approvalTerms, type DemoStack, people, replayLine, sallyport } from './stack.ts';
-import { bold, dim, green, heading, output, red, said, say, yellow } from './terminal.ts';
+import { dim, green, heading, leftOut, output, red, said, say, yellow } from './terminal.ts';
 
 /** What the chapter is told with. */
 export interface ApprovalChapter {
@@ -37,8 +37,10 @@ const twoStatements = `psql -c "INSERT INTO scratch.notes (author, note) VALUES 
 /** Tells it: one that is approved, the same again, which is denied, and once more, which nobody is asked about. */
 export async function tellApprovals(chapter: ApprovalChapter): Promise<void> {
   if (!inPath('psql')) {
-    say(`\n${bold('Approvals')}  ${dim('This chapter is left out.')}`);
-    say('  This machine lacks psql. Debian, Ubuntu: sudo apt-get install postgresql-client. Then run make demo again.');
+    leftOut(
+      'Approvals',
+      'This machine lacks psql. Debian, Ubuntu: sudo apt-get install postgresql-client. Then run make demo again.',
+    );
     return;
   }
   const environment = await psqlEnvironment(chapter.stack, chapter.agent);

@@ -7,8 +7,9 @@ import type { JsonObject } from '../../proxy/core/types.ts';
 import { runLine } from './client.ts';
 import { knownCustomer } from './dataset.ts';
 import { type Evidence, summary } from './evidence.ts';
+import { inPath } from './host.ts';
 import { type DemoStack, shown } from './stack.ts';
-import { cyan, green, heading, red, say, yellow } from './terminal.ts';
+import { cyan, green, heading, leftOut, red, say, yellow } from './terminal.ts';
 
 /** What the chapters are told with. */
 export interface HttpChapter {
@@ -48,20 +49,20 @@ const httpStory: readonly HttpStep[] = [
   {
     title: 'A refund within bounds',
     why: 'Policy reads the body before a byte of it goes on.',
-    request: `/crm/refunds --json '{"amount":20}'`,
+    request: `/crm/refunds -H 'Content-Type: application/json' -d '{"amount":20}'`,
     prints: ['{"refunded":20}'],
   },
   {
     title: 'A refund out of bounds',
     why: 'A refusal is a problem document: what it was, and what to do instead.',
-    request: `/crm/refunds --json '{"amount":9000}'`,
+    request: `/crm/refunds -H 'Content-Type: application/json' -d '{"amount":9000}'`,
     refused: 'amount_too_large',
     prints: ['"decision_id"'],
   },
   {
     title: 'The same amount, said twice',
     why: 'What two readers could read differently is not read at all.',
-    request: `/crm/refunds --json '{"amount":20,"amount":9000}'`,
+    request: `/crm/refunds -H 'Content-Type: application/json' -d '{"amount":20,"amount":9000}'`,
     refused: 'operation_malformed',
     prints: ['"status":400'],
   },
@@ -99,6 +100,10 @@ const mcpStory: readonly McpStep[] = [
 
 /** Tells of the API. */
 export async function tellHttp(chapter: HttpChapter): Promise<void> {
+  if (!inPath('curl')) {
+    leftOut('HTTP', 'This machine lacks curl. Debian, Ubuntu: sudo apt-get install curl. Then run make demo again.');
+    return;
+  }
   const { stack, agent } = chapter;
   const file = join(dirname(stack.files.configFile), 'authorization');
   await writeFile(file, `Authorization: Bearer ${await stack.token(agent)}\n`, { mode: 0o600 });

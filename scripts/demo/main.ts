@@ -15,7 +15,7 @@ import { instructions } from './instructions.ts';
 import { tellSsh } from './ssh-chapter.ts';
 import { agents, type DemoStack, startStack } from './stack.ts';
 import { type Answer, type Refused, type Step, story } from './story.ts';
-import { bold, cyan, dim, green, red, say, table, yellow } from './terminal.ts';
+import { bold, cyan, dim, green, leftOut, red, say, table, yellow } from './terminal.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -154,7 +154,7 @@ async function main(): Promise<number> {
     }
     await client.end();
     if (absent === undefined) await tellSsh({ stack, evidence, agent, differs });
-    else say(`\n${bold('SSH')}  ${dim('This chapter is left out.')}\n  ${absent}`);
+    else leftOut('SSH', absent);
     await tellHttp({ stack, evidence, agent, differs });
     await tellMcp({ stack, evidence, agent, differs });
     await tellApprovals({ stack, evidence, agent, differs, patienceSeconds: options.once ? 0 : 45 });

@@ -21,6 +21,12 @@ export function heading(title: string, why: string): void {
   say(`\n${bold(title)}  ${dim(why)}`);
 }
 
+/** A chapter cannot be told here. */
+export function leftOut(title: string, why: string): void {
+  heading(title, 'This chapter is left out.');
+  say(`  ${why}`);
+}
+
 /** What somebody typed. */
 export function said(who: string, line: string): void {
   say(`  ${cyan(who.padEnd(7))} ${line.replaceAll('\n', `\n${' '.repeat(10)}`)}`);

@@ -161,7 +161,7 @@ describe('sallyport sessions', () => {
     })();
     const watched = await cli(['sessions', 'watch', id], env, ({ stdout }) => {
       // The first one may be seen from its middle on.
-      if (!/> SELECT name[^]*< ok/.test(stdout)) return;
+      if (!/> SELECT name[\s\S]*< ok/.test(stdout)) return;
       over = true;
       ending ??= cli(['sessions', 'end', id], env);
     });

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { inPath, lacking } from '../../scripts/demo/host.ts';
 
@@ -18,11 +18,14 @@ beforeEach(async () => {
 afterEach(() => rm(parent, { recursive: true, force: true }));
 
 /** Runs the story to its end. @returns what it told */
-async function run(...options: readonly string[]): Promise<string> {
+async function run(
+  options: readonly string[] = [],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<string> {
   const child = spawn(process.execPath, ['scripts/demo/main.ts', '--once', '--directory', directory, ...options], {
     cwd: repository,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, NODE_OPTIONS: '' },
+    env: { ...process.env, NODE_OPTIONS: '', ...environment },
   });
   let told = '';
   for (const stream of [child.stdout, child.stderr]) {
@@ -39,6 +42,19 @@ async function run(...options: readonly string[]): Promise<string> {
   // What it started it also removed.
   expect(existsSync(directory)).toBe(false);
   return told;
+}
+
+/** A folder with every program of this machine but some. */
+async function linkPrograms(folder: string, without: readonly string[]): Promise<void> {
+  await mkdir(folder);
+  const seen = new Set(without);
+  for (const place of (process.env.PATH ?? '').split(delimiter)) {
+    for (const name of await readdir(place).catch(() => [])) {
+      if (seen.has(name)) continue;
+      seen.add(name);
+      await symlink(join(place, name), join(folder, name));
+    }
+  }
 }
 
 test('the demo tells its story, and each step goes as it should', async () => {
@@ -84,9 +100,14 @@ test('the demo tells its story, and each step goes as it should', async () => {
   expect(told).toMatch(/replay \w+ --config \S+\n.*> tail -n 3 app\/app\.log/);
 }, 180_000);
 
-test('where there is no sshd, it says how to get one and goes on', async () => {
-  const told = await run('--without-sshd');
+test('where there is no sshd, no curl and no psql, it says how to get them and goes on', async () => {
+  const path = join(parent, 'bin');
+  await linkPrograms(path, ['curl', 'psql']);
+  const told = await run(['--without-sshd'], { PATH: path });
   expect(told).toContain('This machine lacks sshd. Debian, Ubuntu: sudo apt-get install openssh-server');
   expect(told).not.toContain('ssh -F');
+  for (const program of ['curl', 'psql']) expect(told).toContain(`This machine lacks ${program}.`);
+  expect(told).not.toMatch(/agent +curl/);
+  expect(told).toContain('MCP: the tools of a server');
   expect(told).toContain('The evidence');
 }, 120_000);
