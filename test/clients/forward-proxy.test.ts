@@ -3,6 +3,7 @@ import { createServer } from 'node:https';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type HttpGateway, startHttpGateway, startUpstream, type Upstream } from '../support/http-gateway.ts';
 import { makeCertificates } from '../support/tls.ts';
+import { testWith } from './tools.ts';
 
 /** Clients that are told of the proxy by their environment and of nothing else. */
 let api: Upstream;
@@ -59,19 +60,19 @@ async function run(program: string, ...args: string[]): Promise<{ code: number |
 describe('a client with HTTPS_PROXY in its environment', () => {
   const masked = (page: string) => ({ url: `/${page}`, ssn: expect.stringMatching(/^\*+1120$/) });
 
-  test('curl asks for what is allowed and gets it masked', async () => {
+  testWith(['curl'])('curl asks for what is allowed and gets it masked', async () => {
     const { code, text } = await run('curl', '-sS', '--max-time', '20', 'https://crm.example/a');
     expect(JSON.parse(text)).toEqual(masked('a'));
     expect(code).toBe(0);
   });
 
-  test('curl is told why when it is not', async () => {
+  testWith(['curl'])('curl is told why when it is not', async () => {
     const { code, text } = await run('curl', '-sS', '--max-time', '20', '-X', 'DELETE', 'https://crm.example/a');
     expect(JSON.parse(text)).toMatchObject({ status: 403, code: expect.any(String), hint: expect.any(String) });
     expect(code).toBe(0);
   });
 
-  test('curl cannot go elsewhere', async () => {
+  testWith(['curl'])('curl cannot go elsewhere', async () => {
     const { code } = await run('curl', '-sS', '--max-time', '20', 'https://elsewhere.example/');
     // CURLE_RECV_ERROR or CURLE_COULDNT_CONNECT, by version: the proxy refused.
     expect([7, 56]).toContain(code);

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Client, interceptors, Pool, request } from 'undici';
 import { type HttpGateway, startHttpGateway, startUpstream, type Upstream } from '../support/http-gateway.ts';
+import { describeTools } from './tools.ts';
 
 const big = JSON.stringify({
   rows: Array.from({ length: 20_000 }, (_, id) => ({ id, city: 'Zürich', sum: `${id}.10` })),
@@ -61,7 +62,7 @@ async function direct(path: string, init?: RequestInit): Promise<string> {
   return await (await fetch(`http://${upstream.host}:${upstream.port}${path}`, init)).text();
 }
 
-describe('curl', () => {
+describeTools(['curl'], [], () => {
   test.each(['/a/b?c=d&e', '/big', '/none', '/missing', '/with%20space/%C3%BC'])('GET %s', async (path) => {
     expect(await curl(`${gateway.url}${path}`)).toEqual({ code: 0, text: await direct(path) });
   });

@@ -10,7 +10,7 @@ import { describe, test } from '@jest/globals';
  * @param missing - what else was found to be missing
  */
 export function describeTools(names: readonly string[], missing: readonly string[], tests: () => void): void {
-  const lacking = [...names.filter((name) => !inPath(name)), ...missing];
+  const lacking = lackingOf(names, missing);
   const title = names.join(', ');
   if (lacking.length === 0) {
     describe(title, tests);
@@ -21,6 +21,19 @@ export function describeTools(names: readonly string[], missing: readonly string
   } else {
     test.skip(`${title}: skipped, ${lacking.join(', ')} not installed`, () => {});
   }
+}
+
+/**
+ * `test`, for one that needs programs of PATH and says so in its title: skipped where one is missing, and never in CI.
+ *
+ * @param missing - what else was found to be missing
+ */
+export function testWith(names: readonly string[], missing: readonly string[] = []): typeof test | typeof test.skip {
+  return lackingOf(names, missing).length === 0 || process.env.CI === 'true' ? test : test.skip;
+}
+
+function lackingOf(names: readonly string[], missing: readonly string[]): readonly string[] {
+  return [...names.filter((name) => !inPath(name)), ...missing];
 }
 
 function inPath(name: string): boolean {

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import type { JsonObject } from '../../proxy/core/types.ts';
+import { testWith } from '../clients/tools.ts';
 import { heldBy, nextRequest, vote } from '../support/approvals.ts';
 import { type HttpGateway, startHttpGateway, startUpstream, type Upstream } from '../support/http-gateway.ts';
 import { startSessionServer, type TestServer } from '../support/mcp-servers.ts';
@@ -74,8 +75,10 @@ async function decided(approval: string, code: string): Promise<void> {
   }
 }
 
+const withCurl = testWith(['curl']);
+
 describe('a request', () => {
-  test('waits, and is answered once it is approved', async () => {
+  withCurl('waits, and is answered once it is approved', async () => {
     const { approvals } = gateway.gateway;
     const asked = nextRequest(approvals);
     const { ended } = curl(await tokenOf('waits', waits), '/crm/customers/1', '-X', 'DELETE');
@@ -87,7 +90,7 @@ describe('a request', () => {
     expect(upstream.received).toHaveLength(1);
   });
 
-  test('that is sent again is the same only with the same body', async () => {
+  withCurl('that is sent again is the same only with the same body', async () => {
     const { approvals } = gateway.gateway;
     const token = await tokenOf('returns', { groups: ['dba'] });
     // Policy sees the parts of a form by their names only.
@@ -105,39 +108,42 @@ describe('a request', () => {
     expect((await post('one')).status).toBe(403);
   });
 
-  test('that is sent again under another name of the try is the same; with any other header it is not', async () => {
-    const token = await tokenOf('traced', { groups: ['dba'] });
-    const trace = (digit: string) => `00-${digit.repeat(32)}-${digit.repeat(16)}-01`;
-    const send = async (...fields: string[]) => {
-      const { body, status } = await curl(
-        token,
-        '/crm/refunds',
-        ...fields.flatMap((field) => ['-H', field]),
-        ...['-H', 'Content-Type: application/json', '-d', '{"amount":300}'],
-      ).ended;
-      const { code, approval }: JsonObject = JSON.parse(body);
-      return { status, code, approval };
-    };
-    const first = await send(`traceparent: ${trace('a')}`, 'x-request-id: 7f-1');
-    expect(first).toMatchObject({ status: 403, code: 'approval_pending' });
-    await vote(gateway.gateway.approvals, String(first.approval));
-    for (const other of [
-      ['traceparent: now with words'],
-      ['x-request-id: 7f-1; drop=all'],
-      [`x-request-id: ${'7'.repeat(65)}`],
-      ['idempotency-key: 7f-1'],
-      [`traceparent: ${trace('a')}`, 'prefer: return=minimal'],
-    ]) {
-      const held = await send(...other);
-      expect(held).toMatchObject({ status: 403, code: 'approval_pending' });
-      expect(held.approval).not.toBe(first.approval);
-    }
-    expect(await send(`traceparent: ${trace('b')}`, 'x-correlation-id: 7f-2')).toMatchObject({ status: 200 });
-    expect(upstream.received.at(-1)?.headers).toContainEqual(['traceparent', trace('b')]);
-    expect(await send()).toMatchObject({ code: 'approval_pending' });
-  });
+  withCurl(
+    'that is sent again under another name of the try is the same; with any other header it is not',
+    async () => {
+      const token = await tokenOf('traced', { groups: ['dba'] });
+      const trace = (digit: string) => `00-${digit.repeat(32)}-${digit.repeat(16)}-01`;
+      const send = async (...fields: string[]) => {
+        const { body, status } = await curl(
+          token,
+          '/crm/refunds',
+          ...fields.flatMap((field) => ['-H', field]),
+          ...['-H', 'Content-Type: application/json', '-d', '{"amount":300}'],
+        ).ended;
+        const { code, approval }: JsonObject = JSON.parse(body);
+        return { status, code, approval };
+      };
+      const first = await send(`traceparent: ${trace('a')}`, 'x-request-id: 7f-1');
+      expect(first).toMatchObject({ status: 403, code: 'approval_pending' });
+      await vote(gateway.gateway.approvals, String(first.approval));
+      for (const other of [
+        ['traceparent: now with words'],
+        ['x-request-id: 7f-1; drop=all'],
+        [`x-request-id: ${'7'.repeat(65)}`],
+        ['idempotency-key: 7f-1'],
+        [`traceparent: ${trace('a')}`, 'prefer: return=minimal'],
+      ]) {
+        const held = await send(...other);
+        expect(held).toMatchObject({ status: 403, code: 'approval_pending' });
+        expect(held.approval).not.toBe(first.approval);
+      }
+      expect(await send(`traceparent: ${trace('b')}`, 'x-correlation-id: 7f-2')).toMatchObject({ status: 200 });
+      expect(upstream.received.at(-1)?.headers).toContainEqual(['traceparent', trace('b')]);
+      expect(await send()).toMatchObject({ code: 'approval_pending' });
+    },
+  );
 
-  test('shows its approvers what it says, without what nobody may keep', async () => {
+  withCurl('shows its approvers what it says, without what nobody may keep', async () => {
     const secret = 'AKIAIOSFODNN7MARKERX';
     const token = await tokenOf('shows', { groups: ['dba'] });
     const sent = JSON.stringify({ amount: 300, note: secret });
@@ -152,13 +158,13 @@ describe('a request', () => {
     expect(JSON.parse(other.body).approval).not.toBe(approval);
   });
 
-  test('whose body is not read before it is forwarded can have no approval', async () => {
+  withCurl('whose body is not read before it is forwarded can have no approval', async () => {
     const token = await tokenOf('streams', { groups: ['dba'] });
     const { body } = await curl(token, '/crm/notes', '-H', 'Content-Type: application/octet-stream', '-d', 'x').ended;
     expect(JSON.parse(body)).toMatchObject({ code: 'approval_unavailable' });
   });
 
-  test('whose client leaves is not forwarded, whatever is decided afterwards', async () => {
+  withCurl('whose client leaves is not forwarded, whatever is decided afterwards', async () => {
     const { approvals } = gateway.gateway;
     const before = upstream.received.length;
     const asked = nextRequest(approvals);

@@ -3,7 +3,7 @@
  * it takes, can only be seen from outside. Uses no test framework.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { GatewayFiles } from './gateway-files.ts';
@@ -118,7 +118,26 @@ export async function memoryOf(pid: number): Promise<{ readonly residentBytes: n
   return { residentBytes: of('VmRSS'), peakBytes: of('VmHWM') };
 }
 
-/** The peak of a process's memory is counted anew from here. @see https://man7.org/linux/man-pages/man5/proc_pid_clear_refs.5.html */
+/**
+ * Until a process has had nothing to do for a while. On a busy machine it still compiles, in threads beside, what it was first
+ * asked for long after it answered, and that takes hundreds of megabytes for a moment. Linux.
+ */
+async function settled(pid: number): Promise<void> {
+  for (let quiet = 0; quiet < 200; ) {
+    const threads = await readdir(`/proc/${pid}/task`);
+    const states = await Promise.all(threads.map((thread) => stateOf(`/proc/${pid}/task/${thread}/stat`)));
+    quiet = states.includes('R') ? 0 : quiet + 1;
+  }
+}
+
+/** `R` for one that runs or could; one that has ended meanwhile has none. */
+async function stateOf(file: string): Promise<string | undefined> {
+  const stat = await readFile(file, 'utf8').catch(() => '');
+  return /\) ([A-Z])/.exec(stat)?.[1];
+}
+
+/** The peak of a process's memory is counted anew from here, once it has nothing left to do. @see https://man7.org/linux/man-pages/man5/proc_pid_clear_refs.5.html */
 export async function forgetPeak(pid: number): Promise<void> {
+  await settled(pid);
   await writeFile(`/proc/${pid}/clear_refs`, '5');
 }

@@ -1,9 +1,11 @@
-/** Keys and certificates made by OpenSSH's own `ssh-keygen`, for tests and the demo. */
+/** Keys, and certificates made by OpenSSH's own `ssh-keygen`, for tests and the demo. */
 import { execFile } from 'node:child_process';
+import { generateKeyPairSync, randomInt } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { formatPrivateKey, publicKeyOf } from '../../proxy/protocols/ssh/private-key.ts';
 
 /** A key as files hold it: `-----BEGIN OPENSSH PRIVATE KEY-----…` and `ssh-ed25519 AAAA… comment`. */
 export interface SshKey {
@@ -30,12 +32,21 @@ export interface CertificateRequest {
   readonly serial?: number;
 }
 
-/** Makes a key without a passphrase. */
-export function makeSshKey(type: SshKeyType = 'ed25519', comment = 'sallyport-test'): Promise<SshKey> {
+/** Makes a key without a passphrase. Any but an Ed25519 one needs `ssh-keygen`. */
+export async function makeSshKey(type: SshKeyType = 'ed25519', comment = 'sallyport-test'): Promise<SshKey> {
+  if (type !== 'ed25519') return await makeByKeygen(type, comment);
+  const { privateKey } = generateKeyPairSync(type);
+  return {
+    privateKey: formatPrivateKey(privateKey, comment, randomInt(2 ** 32)),
+    publicKey: `ssh-ed25519 ${publicKeyOf(privateKey).blob.toString('base64')} ${comment}`,
+  };
+}
+
+function makeByKeygen(type: SshKeyType, comment: string): Promise<SshKey> {
   return inFolder(async (directory) => {
     const file = join(directory, 'key');
-    const [name = '', bits] = type.split('-');
-    await keygen('-q', '-t', name, ...(bits === undefined ? [] : ['-b', bits]), '-N', '', '-C', comment, '-f', file);
+    const [name = '', bits = ''] = type.split('-');
+    await keygen('-q', '-t', name, '-b', bits, '-N', '', '-C', comment, '-f', file);
     return {
       privateKey: await readFile(file, 'utf8'),
       publicKey: (await readFile(`${file}.pub`, 'utf8')).trim(),

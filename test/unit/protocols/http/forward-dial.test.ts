@@ -42,7 +42,11 @@ describe('a destination', () => {
   let server: Server;
   let port: number;
   beforeAll(async () => {
-    server = createServer((socket) => socket.end('here'));
+    server = createServer((socket) => {
+      // Whom it greeted may be gone before it is done.
+      socket.on('error', () => {});
+      socket.end('here');
+    });
     await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
     const address = server.address();
     port = typeof address === 'object' ? (address?.port ?? 0) : 0;

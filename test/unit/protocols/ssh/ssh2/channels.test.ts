@@ -1,7 +1,8 @@
 /** Channels lose nothing, duplicate nothing, and nobody who waits for one hangs. */
 import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { startSshd } from '../../../../support/sshd.ts';
+import { testWith } from '../../../../clients/tools.ts';
+import { findSshd, startSshd } from '../../../../support/sshd.ts';
 import {
   closeOf,
   collect,
@@ -19,6 +20,7 @@ import {
   until,
 } from './pair.ts';
 
+const withoutSshd = findSshd() === undefined ? ['sshd'] : [];
 let pair: Pair;
 
 beforeEach(async () => {
@@ -52,7 +54,7 @@ describe('a decision that takes its time', () => {
     expect((await output).toString()).toBe('done');
   });
 
-  test('serves a real client that has sent everything and closed its input', async () => {
+  testWith(['ssh'])('serves a real client that has sent everything and closed its input', async () => {
     const input = pattern(300_000, 7);
     const answered = openssh(pair.server.port, ['agent@127.0.0.1', 'cat'], input);
     const connection = await until(() => pair.server.connections[1]);
@@ -256,7 +258,7 @@ describe('stdout and stderr', () => {
     expect(least).toBeGreaterThan(0);
   });
 
-  test('reach a real client whole', async () => {
+  testWith(['ssh'])('reach a real client whole', async () => {
     const answered = openssh(pair.server.port, ['agent@127.0.0.1', 'x']);
     const { accept } = await nextExec(await until(() => pair.server.connections[1]));
     const channel = accept();
@@ -323,7 +325,7 @@ describe('whoever waits for a channel', () => {
     expect(await closed).toEqual([0]);
   });
 
-  test('gets the exit status of a command that outlives its output', async () => {
+  testWith([], withoutSshd)('gets the exit status of a command that outlives its output', async () => {
     const sshd = await startSshd();
     const { client } = startClient(sshd.port, {
       username: sshd.user,

@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { parseKey } from '../../../../../proxy/protocols/ssh/ssh2.ts';
+import { testWith } from '../../../../clients/tools.ts';
 import { makeCertificate, makeSshKey, type SshKey } from '../../../../support/ssh-keys.ts';
-import { startSshd } from '../../../../support/sshd.ts';
+import { findSshd, startSshd } from '../../../../support/sshd.ts';
 import { raw, startClient, startServer } from './pair.ts';
 
 const undo: (() => unknown)[] = [];
@@ -55,12 +56,12 @@ async function certify(key: SshKey): Promise<Buffer> {
 }
 
 describe('a host that shows a certificate', () => {
-  test('is believed when it signs with the key inside it', async () => {
+  testWith(['ssh-keygen'])('is believed when it signs with the key inside it', async () => {
     const key = await makeSshKey();
     expect(await connect(await startHost(await certify(key), key))).toBeUndefined();
   });
 
-  test('of somebody else is not', async () => {
+  testWith(['ssh-keygen'])('of somebody else is not', async () => {
     const [victim, thief] = [await makeSshKey(), await makeSshKey()];
     const error = await connect(await startHost(await certify(victim), thief));
     expect(error?.message).toBe('Handshake failed: signature verification failed');
@@ -74,20 +75,23 @@ describe('a host that shows a certificate', () => {
   });
 });
 
-test('the whole certificate of a real host reaches whoever verifies it', async () => {
-  const authority = await makeSshKey();
-  const sshd = await startSshd({ hostCertificate: { ca: authority, principals: ['host.example'] } });
-  undo.push(() => sshd.stop());
-  const shown: Buffer[] = [];
-  const { client } = startClient(sshd.port, {
-    ...{ username: sshd.user, privateKey: sshd.clientKey, authHandler: ['publickey'] },
-    algorithms: { serverHostKey: [algorithm] },
-    hostVerifier: ((key: Buffer) => {
-      shown.push(Buffer.from(key));
-      return true;
-    }) as never,
-  });
-  undo.push(() => client.destroy());
-  await once(client as unknown as NodeJS.EventEmitter, 'ready');
-  expect(shown.map((blob) => blob.toString('base64'))).toEqual([sshd.hostCertificate?.split(' ')[1]]);
-});
+testWith(['ssh-keygen'], findSshd() === undefined ? ['sshd'] : [])(
+  'the whole certificate of a real host reaches whoever verifies it',
+  async () => {
+    const authority = await makeSshKey();
+    const sshd = await startSshd({ hostCertificate: { ca: authority, principals: ['host.example'] } });
+    undo.push(() => sshd.stop());
+    const shown: Buffer[] = [];
+    const { client } = startClient(sshd.port, {
+      ...{ username: sshd.user, privateKey: sshd.clientKey, authHandler: ['publickey'] },
+      algorithms: { serverHostKey: [algorithm] },
+      hostVerifier: ((key: Buffer) => {
+        shown.push(Buffer.from(key));
+        return true;
+      }) as never,
+    });
+    undo.push(() => client.destroy());
+    await once(client as unknown as NodeJS.EventEmitter, 'ready');
+    expect(shown.map((blob) => blob.toString('base64'))).toEqual([sshd.hostCertificate?.split(' ')[1]]);
+  },
+);

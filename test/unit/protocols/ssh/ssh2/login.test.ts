@@ -7,6 +7,7 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import type * as types from 'ssh2';
 import { parseCertificate } from '../../../../../proxy/protocols/ssh/certificate.ts';
 import { verifySignature } from '../../../../../proxy/protocols/ssh/public-key.ts';
+import { testWith } from '../../../../clients/tools.ts';
 import { makeCertificate, makeSshKey } from '../../../../support/ssh-keys.ts';
 import {
   closeOf,
@@ -55,7 +56,7 @@ describe('a banner', () => {
     expect(server.connections[0]?.banner('too late')).toBe(false);
   });
 
-  test('is shown by the OpenSSH client', async () => {
+  testWith(['ssh'])('is shown by the OpenSSH client', async () => {
     const server = await serve({
       authenticate: (attempt, connection) => {
         connection.banner('sallyport: the certificate has expired\r\n');
@@ -69,7 +70,7 @@ describe('a banner', () => {
 });
 
 describe('a certificate of a user', () => {
-  test.each([
+  testWith(['ssh-keygen']).each([
     ['ed25519', 'ssh-ed25519'],
     ['ecdsa-256', 'ecdsa-sha2-nistp256'],
     ['rsa-2048', 'rsa-sha2-512'],
@@ -137,7 +138,7 @@ test('the algorithms for signatures are told one by one, and none of them uses S
   ]);
 });
 
-test('a client signs with SHA-2 also for a server that does not say what it knows', async () => {
+testWith(['ssh-keygen'])('a client signs with SHA-2 also for a server that does not say what it knows', async () => {
   const key = await makeSshKey('rsa-2048');
   const seen: string[] = [];
   const server = await serve({

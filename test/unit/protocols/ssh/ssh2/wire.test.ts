@@ -5,6 +5,7 @@ import { Duplex, Transform } from 'node:stream';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type * as types from 'ssh2';
 import { algorithms, Server } from '../../../../../proxy/protocols/ssh/ssh2.ts';
+import { testWith } from '../../../../clients/tools.ts';
 import { makeSshKey } from '../../../../support/ssh-keys.ts';
 import {
   closeOf,
@@ -98,7 +99,7 @@ test('the modes of a terminal are read, those without a name left out', async ()
   });
 });
 
-test('the modes of a real client’s terminal are read', async () => {
+testWith(['ssh'])('the modes of a real client’s terminal are read', async () => {
   const server = await startServer();
   undo.push(() => server.stop());
   const answered = openssh(server.port, ['-tt', 'agent@127.0.0.1', 'x']);
